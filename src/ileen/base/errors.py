@@ -1,0 +1,199 @@
+"""Every error Ileen tells anyone about: one class per code, each with its HTTP status and a safe sentence.
+
+Owns: the codes (documented in docs/reference/errors.md, compared by a test) and their problem+json form (RFC 9457).
+Refuses to know: HTTP frameworks. `Refused` is an expected answer and changes nothing; `Conflict` a refusal because
+of what already happened; `Upstream` somebody else's failure; `Corrupt` a breach of our own invariants: stop.
+"""
+
+from typing import ClassVar
+
+type_base = "https://ileen.dev/errors/"
+
+
+class IleenError(Exception):
+    """Base of all errors that carry a code. `fields` are safe to show: ids, amounts as decimal strings, limits."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong on our side"
+    sentence: ClassVar[str] = "The request could not be served. Nothing was charged."
+
+    def __init__(self, detail: str | None = None, **fields: object) -> None:
+        self.detail = detail if detail is not None else self.sentence.format(**fields)
+        self.fields = fields
+        super().__init__(self.detail)
+
+    def problem(self) -> dict[str, object]:
+        """Return the RFC 9457 document: type, title, status, code, detail and the error's own fields."""
+        document: dict[str, object] = dict(self.fields)
+        document |= {
+            "type": type_base + self.code,
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        return document
+
+
+class Refused(IleenError):
+    """An expected refusal: the request was understood and changes nothing."""
+
+    code, status, title = "refused", 400, "Refused"
+
+
+class Conflict(Refused):
+    """Refused because of something that already happened."""
+
+    code, status, title = "conflict", 409, "Conflict"
+
+
+class Upstream(IleenError):
+    """Somebody else failed: a model provider, Stripe, the database's host."""
+
+    code, status, title = "upstream", 502, "Upstream failure"
+    retryable: ClassVar[bool] = True
+
+
+class Corrupt(IleenError):
+    """An invariant of our own is broken. Nothing may be written on top of it."""
+
+    code, status, title = "corrupt", 500, "Books do not balance"
+
+
+# Input ------------------------------------------------------------------------------------------------------
+
+
+class AmountInvalid(Refused):
+    """An amount that is not a decimal string within bounds."""
+
+    code, status, title = "amount_invalid", 422, "Amount not valid"
+    sentence = "The amount in '{field}' is not valid: {reason}."
+
+
+class RequestInvalid(Refused):
+    """A body, parameter or header that does not have the documented form."""
+
+    code, status, title = "request_invalid", 422, "Request not valid"
+    sentence = "The request is not valid."
+
+
+class UsageInvalid(Refused):
+    """Token counts that are missing, negative, contradictory or absurd."""
+
+    code, status, title = "usage_invalid", 422, "Usage not valid"
+    sentence = "The usage is not valid: {reason}."
+
+
+class ActivityUnknown(Refused):
+    """A mode or activity that is not on the rate card."""
+
+    code, status, title = "activity_unknown", 400, "Activity not known"
+    sentence = "The activity '{activity}' is not on the rate card. Known activities: {known}."
+
+
+class ModelNotPriced(Refused):
+    """A model for which no price is known: refused before the call, never charged zero."""
+
+    code, status, title = "model_not_priced", 400, "Model has no price"
+    sentence = "No price is known for the model '{model}'. Add it to the price file to allow it."
+
+
+class TooLarge(Refused):
+    """A body over the limit."""
+
+    code, status, title = "too_large", 413, "Request too large"
+    sentence = "The request body is larger than {limit_bytes} bytes."
+
+
+class TooManyCalls(Refused):
+    """More calls under way at once than the key may have."""
+
+    code, status, title = "too_many_calls", 429, "Too many calls at once"
+    sentence = "This key already has {limit} calls under way. Try again when one has ended."
+
+
+# Who ---------------------------------------------------------------------------------------------------------
+
+
+class KeyInvalid(Refused):
+    """No API key, an unknown one, or a revoked one: not told apart, so that keys cannot be guessed at."""
+
+    code, status, title = "key_invalid", 401, "API key not valid"
+    sentence = "The API key is missing, unknown or revoked."
+
+
+class Forbidden(Refused):
+    """A valid key without the scope for this."""
+
+    code, status, title = "forbidden", 403, "Not allowed"
+    sentence = "This API key lacks the scope '{scope}'."
+
+
+class NotFound(Refused):
+    """Nothing of that id in this account. Another account's ids answer the same."""
+
+    code, status, title = "not_found", 404, "Not found"
+    sentence = "There is no {what} '{id}' in this account."
+
+
+# Ledger ------------------------------------------------------------------------------------------------------
+
+
+class InsufficientCredits(Refused):
+    """The wallet's available credits do not cover what was asked for."""
+
+    code, status, title = "insufficient_credits", 402, "Not enough credits"
+    sentence = "This needs {needed} credits; {available} are available."
+
+
+class CapReached(Refused):
+    """A spending cap of the account or of the API key would be passed."""
+
+    code, status, title = "cap_reached", 402, "Spending cap reached"
+    sentence = "This needs {needed} credits; the {period} cap of the {spender} leaves {available}."
+
+
+class DebtLimitReached(Refused):
+    """Usage reported after the fact that would push the wallet's debt over its bound."""
+
+    code, status, title = "debt_limit_reached", 402, "Debt limit reached"
+    sentence = "Booking {needed} credits would push the debt of this wallet over {debt_max} credits."
+
+
+class HoldClosed(Conflict):
+    """The hold was already captured, voided or expired."""
+
+    code, title = "hold_closed", "Hold already closed"
+    sentence = "The hold '{hold}' is already {state}."
+
+
+class KeyReused(Conflict):
+    """An idempotency key that was used before with other content."""
+
+    code, title = "idempotency_key_reused", "Idempotency key reused"
+    sentence = "The idempotency key was already used for a request with other content."
+
+
+class LotShort(Conflict):
+    """A lot has less to freeze, unfreeze or remove than asked for."""
+
+    code, title = "lot_short", "Not enough left in the lot"
+    sentence = "The lot '{lot}' has only {available} credits left for this."
+
+
+# Not us ------------------------------------------------------------------------------------------------------
+
+
+class Unavailable(Upstream):
+    """Our database cannot be reached or stays busy; nothing was written, or the same key will tell."""
+
+    code, status, title = "unavailable", 503, "Temporarily unavailable"
+    sentence = "The ledger is temporarily unavailable. Nothing was lost; try again with the same idempotency key."
+
+
+class ProviderFailed(Upstream):
+    """The model provider could not be reached, stalled or broke off."""
+
+    code, status, title = "provider_failed", 502, "Model provider failed"
+    sentence = "The model provider failed: {reason}. Nothing was charged."
