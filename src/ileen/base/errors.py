@@ -78,6 +78,20 @@ class RequestInvalid(Refused):
     sentence = "The request is not valid."
 
 
+class RequestMalformed(Refused):
+    """A body that cannot be read at all: not JSON, not UTF-8, nested too deep, or numbers beyond reason."""
+
+    code, status, title = "request_malformed", 400, "Request cannot be read"
+    sentence = "The request body cannot be read as JSON."
+
+
+class MethodNotAllowed(Refused):
+    """A path that exists, asked with a method it does not have."""
+
+    code, status, title = "method_not_allowed", 405, "Method not allowed"
+    sentence = "The path '{path}' does not accept {method}."
+
+
 class UsageInvalid(Refused):
     """Token counts that are missing, negative, contradictory or absurd."""
 
