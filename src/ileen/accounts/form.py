@@ -1,0 +1,70 @@
+"""The form of what people type about accounts and keys, checked before anything is written.
+
+Owns: what a name, an e-mail address, a time zone and a set of scopes may look like. Refuses to know: the database.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from ileen.accounts.model import ALL
+from ileen.base.errors import AmountInvalid, RequestInvalid
+from ileen.base.money import AMOUNT_NANO_MAX
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)*")
+
+
+def check_text(text: str, *, field: str, length_max: int = 120) -> str:
+    """Return `text` without the space around it. Raises: RequestInvalid."""
+    text = text.strip()
+    if not text:
+        raise _invalid(field, "it must not be empty")
+    if len(text) > length_max:
+        raise _invalid(field, f"it may have at most {length_max} characters")
+    if _CONTROL.search(text):
+        raise _invalid(field, "it must not contain control characters")
+    return text
+
+
+def check_email(email: str) -> str:
+    """Return an address that has a chance of being one. Raises: RequestInvalid."""
+    email = check_text(email, field="email", length_max=254)
+    if not _EMAIL.fullmatch(email):
+        raise _invalid("email", "write an address such as ada@example.com")
+    return email
+
+
+def check_time_zone(name: str) -> str:
+    """Return the name of a time zone that this machine knows. Raises: RequestInvalid."""
+    try:
+        return ZoneInfo(name).key
+    except (OSError, ValueError, KeyError) as error:  # unknown name, forbidden path, a directory of names
+        raise _invalid("time_zone", "write an IANA name such as Europe/Berlin") from error
+
+
+def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """Return the scopes as a set. Raises: RequestInvalid if empty or unknown."""
+    wanted = frozenset(scopes)
+    if not wanted or wanted - ALL:
+        raise _invalid("scopes", f"choose from {', '.join(sorted(ALL))}")
+    return wanted
+
+
+def check_cap(cap: int | None, *, field: str) -> int | None:
+    """Return a cap in nano-credits; None is no cap. Raises: AmountInvalid."""
+    if cap is not None and not 0 <= cap <= AMOUNT_NANO_MAX:
+        raise AmountInvalid(field=field, reason="it must be between 0 and what a wallet can hold")
+    return cap
+
+
+def check_calls_max(calls_max: int | None) -> int | None:
+    """Return a bound on simultaneous calls; None is the server's default. Raises: RequestInvalid."""
+    if calls_max is not None and not 1 <= calls_max <= 1_000_000:
+        raise _invalid("calls_max", "it must be between 1 and 1000000")
+    return calls_max
+
+
+def _invalid(field: str, reason: str) -> RequestInvalid:
+    return RequestInvalid(f"The field '{field}' is not valid: {reason}.", fields=[{"field": field, "reason": reason}])

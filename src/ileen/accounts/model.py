@@ -1,0 +1,50 @@
+"""The vocabulary of accounts: the billed party and the keys its applications call with.
+
+Owns: the frozen types and the names of scopes. Refuses to know: how they are stored, and credits.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from ileen.base.clock import Instant
+from ileen.base.ids import AccountId, KeyId
+
+SPEND: Final = "spend"
+"""Scope: hold, capture, void and charge credits; call models through the gateway."""
+READ: Final = "read"
+"""Scope: see the wallet, calls, entries, usage and rates of the whole account."""
+ALL: Final = frozenset({SPEND, READ})
+"""Every scope there is; what a key gets when none are named."""
+
+SECRET_PREFIX: Final = "ileen_sk_"  # noqa: S105  # how secrets start, not one
+"""How every secret starts, so that people and secret scanners recognise one."""
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """The billed party. Its wallet's id shares the body of its own id (`base.ids.wallet_of`)."""
+
+    id: AccountId
+    name: str
+    email: str | None
+    time_zone: str
+    created_at: Instant
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """What a secret stands for. The secret itself is shown once and never kept; `hint` is how it starts.
+
+    `mode` and `activity` are used for calls that name none. `calls_max` bounds the calls under way at once.
+    """
+
+    id: KeyId
+    account: AccountId
+    name: str
+    hint: str
+    mode: str | None
+    activity: str | None
+    scopes: frozenset[str]
+    calls_max: int | None
+    created_at: Instant
+    revoked_at: Instant | None
+    last_used_at: Instant | None
