@@ -29,7 +29,9 @@ def parse(text: object, *, field: str = "amount", negative: bool = False) -> int
     """
     match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise AmountInvalid(field=field, reason="write it as a decimal string with at most nine decimals, such as \"0.10\"")
+        raise AmountInvalid(
+            field=field, reason='write it as a decimal string with at most nine decimals, such as "0.10"'
+        )
     sign, whole, decimals = match.groups()
     units = int(whole) * NANO + int((decimals or "").ljust(9, "0"))
     if units > AMOUNT_NANO_MAX:

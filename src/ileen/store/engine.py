@@ -1,0 +1,112 @@
+"""One database, opened once per process: short transactions on SQLite or PostgreSQL.
+
+Owns: connections and their settings, the two kinds of transaction, migrations.
+SQLite: write-ahead log, `synchronous=FULL` (an answered commit survives a power cut), writers begin IMMEDIATE so
+that they queue instead of failing half-way. PostgreSQL: READ COMMITTED with explicit row locks, lock timeout 10 s.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+_POSTGRESQL = "postgresql+psycopg"
+
+
+class DatabaseUrlInvalid(ValueError):
+    """The database URL cannot be used; the sentence says why."""
+
+
+class Database:
+    """A handle on the database. Thread-safe; transactions are per call."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect.name
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open `sqlite:///path` or `postgresql://…`. Raises: DatabaseUrlInvalid."""
+        try:
+            parsed = make_url(url)
+        except sqlalchemy.exc.ArgumentError as error:
+            raise DatabaseUrlInvalid("The database URL cannot be read.") from error
+        backend = parsed.get_backend_name()
+        if backend == "sqlite":
+            return cls(_open_sqlite(parsed))
+        if backend in {"postgresql", "postgres"}:
+            return cls(_open_postgresql(parsed.set(drivername=_POSTGRESQL)))
+        raise DatabaseUrlInvalid(f"The database '{backend}' is not supported; use sqlite or postgresql.")
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that may write; commit at the end, roll back on an exception. Keep it short."""
+        with self.engine.connect().execution_options(ileen_writes=True) as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that only reads, on one snapshot where the database has them."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this version. Safe from several processes at once (PostgreSQL: advisory lock)."""
+        from alembic import command  # noqa: PLC0415  # Alembic is slow to import and needed once
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.write() as connection:
+            if self.dialect == "postgresql":
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1229735245)")  # one number, ours
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether trying the same transaction again can help: a busy lock, a deadlock, a lost connection."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+
+def _open_sqlite(url: sqlalchemy.URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise DatabaseUrlInvalid("An SQLite database needs a file, such as sqlite:///data/ileen.sqlite3.")
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(url, pool_size=32, max_overflow=32)
+
+    def connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.execute("PRAGMA cache_size=-65536")  # 64 MiB of pages
+        cursor.close()
+
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("ileen_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _open_postgresql(url: sqlalchemy.URL) -> Engine:
+    return sqlalchemy.create_engine(
+        url,
+        pool_size=16,
+        max_overflow=32,
+        pool_pre_ping=True,
+        connect_args={"options": "-c lock_timeout=10000 -c statement_timeout=60000", "application_name": "ileen"},
+    )
