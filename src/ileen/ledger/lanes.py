@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from time import sleep
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import structlog
 from msgspec import Struct
@@ -130,7 +130,7 @@ class Lane:
                 state = states[command.wallet]
                 decision = rules.decide(state, command, at)
                 if isinstance(decision, rules.Decision):
-                    rules.apply(state, command, decision)
+                    rules.apply(state, decision)
                     results.append(decision.receipt)
                     if not decision.receipt.replayed:
                         decided.append((state, decision))
@@ -207,8 +207,8 @@ class LoopSink:
 
 
 def _resolve(answers: list[tuple[object, Result]]) -> None:
-    for future, result in answers:
-        assert isinstance(future, asyncio.Future)
+    for tag, result in answers:
+        future = cast("asyncio.Future[Receipt]", tag)
         if future.done():  # the caller was cancelled; the command has had its effect all the same
             continue
         if isinstance(result, BaseException):

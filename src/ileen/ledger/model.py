@@ -10,6 +10,11 @@ from msgspec import Struct
 
 from ileen.base.clock import Instant
 from ileen.base.ids import HoldId, KeyId, LotId, WalletId
+from ileen.base.money import NANO
+
+
+DEBT_NANO_MAX_DEFAULT = 5 * NANO
+"""What a wallet may owe after a late capture unless its account says otherwise: 5 credits."""
 
 
 class Book(StrEnum):
@@ -77,7 +82,7 @@ class OpenWallet(Struct, frozen=True, kw_only=True):
 
     wallet: WalletId
     time_zone: str = "UTC"
-    debt_max: int = 0
+    debt_max: int = DEBT_NANO_MAX_DEFAULT
 
 
 class SetCaps(Struct, frozen=True, kw_only=True):

@@ -116,7 +116,7 @@ def decide(state: State, command: model.Command, at: Instant) -> Decision | Refu
     return _RULES[type(command)](state, command, _Draft(state, state.wallet, at, key, fingerprint))
 
 
-def apply(state: State, command: model.Command, decision: Decision) -> None:
+def apply(state: State, decision: Decision) -> None:
     """Make `state` what it is after the decision, so that the next command of a batch is decided on it."""
     state.wallet = decision.wallet
     if decision.hold is not None:

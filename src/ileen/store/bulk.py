@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, LargeBinary, Sma
 Row = Sequence[Any]
 """One row's values, in the order of the table's columns."""
 
-_POSTGRESQL_TYPES = {
+_POSTGRESQL_TYPES: dict[type, str] = {
     Text: "text",
     BigInteger: "bigint",
     SmallInteger: "smallint",

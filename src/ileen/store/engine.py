@@ -6,13 +6,13 @@ that they queue instead of failing half-way. PostgreSQL: READ COMMITTED with exp
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 _POSTGRESQL = "postgresql+psycopg"
 
@@ -33,7 +33,7 @@ class Database:
         """Open `sqlite:///path` or `postgresql://…`. Raises: DatabaseUrlInvalid."""
         try:
             parsed = make_url(url)
-        except sqlalchemy.exc.ArgumentError as error:
+        except ArgumentError as error:
             raise DatabaseUrlInvalid("The database URL cannot be read.") from error
         backend = parsed.get_backend_name()
         if backend == "sqlite":
@@ -43,13 +43,13 @@ class Database:
         raise DatabaseUrlInvalid(f"The database '{backend}' is not supported; use sqlite or postgresql.")
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> Generator[Connection]:
         """Open a transaction that may write; commit at the end, roll back on an exception. Keep it short."""
         with self.engine.connect().execution_options(ileen_writes=True) as connection, connection.begin():
             yield connection
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> Generator[Connection]:
         """Open a transaction that only reads, on one snapshot where the database has them."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
