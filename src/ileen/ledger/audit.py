@@ -14,7 +14,7 @@ A6  each capture has one usage record of the same charge, unchanged since; daily
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from msgspec import Struct
 from sqlalchemy import Connection, and_, case, func, select, union
@@ -47,7 +47,7 @@ class AuditReport(Struct, frozen=True, kw_only=True):
     breaches: list[str]
 
 
-class _Full(Exception):  # noqa: N818  # not an error: enough has been found
+class _Full(Exception):  # not an error: enough has been found
     """Enough breaches."""
 
 
@@ -119,7 +119,7 @@ class _Audit:
         table = schema.entry
         query = select(table).where(table.c.bucket == bucket).order_by(table.c.wallet_id, table.c.seq)
         journals: dict[WalletId, _Journal] = {}
-        found: Iterable[Sequence[Any]] = self._connection.execute(query)
+        found = cast("Iterable[tuple[Any, ...]]", self._connection.execute(query))
         for row in found:
             entry = _read_entry(row)
             journal = journals.get(row[1])
@@ -145,7 +145,7 @@ class _Audit:
     def _check_holds(self, bucket: int, part: _Slice) -> None:
         sums: dict[WalletId, _Sums] = {wallet: _Sums() for wallet in part.wallets}
         seen = records = 0
-        found: Iterable[Sequence[Any]] = self._connection.execute(_holds_with_entries(bucket))
+        found = cast("Iterable[tuple[Any, ...]]", self._connection.execute(_holds_with_entries(bucket)))
         for row in found:
             width = len(schema.hold.columns)
             hold, record, told = rows.hold_of(row), row[width : width + 6], row[width + 6 :]

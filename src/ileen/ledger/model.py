@@ -12,7 +12,6 @@ from ileen.base.clock import Instant
 from ileen.base.ids import HoldId, KeyId, LotId, WalletId
 from ileen.base.money import NANO
 
-
 DEBT_NANO_MAX_DEFAULT = 5 * NANO
 """What a wallet may owe after a late capture unless its account says otherwise: 5 credits."""
 
