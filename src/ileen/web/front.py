@@ -1,0 +1,156 @@
+"""The front door: one ASGI application that gives every request an id and sends it to the right room.
+
+Owns: routing between the gateway and the API before any framework code, request ids, the limit on API bodies.
+Refuses to know: what either room answers.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, Protocol
+
+from ileen.accounts import Accounts
+from ileen.base.clock import Clock
+from ileen.base.errors import IleenError, NotFound, TooLarge
+from ileen.base.ids import Ids
+from ileen.ledger import Ledger
+from ileen.pricing import Prices
+from ileen.store.engine import Database
+from ileen.web.api import build_api
+from ileen.web.house import House
+from ileen.web.problems import MEDIA_TYPE, encode
+from ileen.web.quotes import Quotes
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+API_BODY_BYTES_MAX: Final = 1024 * 1024
+"""Bodies of the API are small documents; model calls go through the gateway, which has its own limit."""
+
+_GATEWAY_PREFIXES: Final = ("/openai/", "/anthropic/")
+
+
+class WebSettings(Protocol):
+    """The settings this room reads."""
+
+    @property
+    def hold_lifetime_s(self) -> int:
+        """Seconds a hold lasts when the request does not say."""
+        ...
+
+    @property
+    def buy_url(self) -> str | None:
+        """Where people buy credits; shown with every 402."""
+        ...
+
+
+class Front:
+    """The ASGI application of one server process."""
+
+    def __init__(self, *, api: Asgi, gateway: Asgi, ids: Ids) -> None:
+        self._api = api
+        self._gateway = gateway
+        self._ids = ids
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._api(scope, receive, send)
+            return
+        send = _with_request_id(send, self._ids.mint("req"))
+        path: str = scope["path"]
+        if path.startswith(_GATEWAY_PREFIXES):
+            await self._gateway(scope, receive, send)
+        elif "\x00" in path or not path.isprintable():
+            await _answer(send, NotFound("There is nothing at this path.", what="path", id=""))
+        else:
+            await self._serve_api(scope, receive, send)
+
+    async def _serve_api(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        try:
+            body = await _read_body(scope, receive)
+        except TooLarge as error:
+            await _answer(send, error)
+            return
+        if body is not None:
+            await self._api(scope, _replay(body, receive), send)
+
+
+def build(
+    *,
+    ledger: Ledger,
+    accounts: Accounts,
+    prices: Prices,
+    gateway: Asgi,
+    settings: WebSettings,
+    clock: Clock,
+    ids: Ids,
+    database: Database,
+) -> Front:
+    """Put the application together. The ledger and the gateway are started and stopped by the caller."""
+    house = House(
+        database=database,
+        ledger=ledger,
+        accounts=accounts,
+        prices=prices,
+        clock=clock,
+        ids=ids,
+        quotes=Quotes(ledger=ledger, prices=prices, clock=clock),
+        hold_lifetime_s=settings.hold_lifetime_s,
+        buy_url=settings.buy_url or None,
+    )
+    return Front(api=build_api(house), gateway=gateway, ids=ids)
+
+
+def _with_request_id(send: Send, request_id: str) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if not any(name.lower() == b"ileen-request-id" for name, _ in headers):
+                headers.append((b"ileen-request-id", request_id.encode()))
+            message["headers"] = headers
+        await send(message)
+
+    return sending
+
+
+async def _read_body(scope: MutableMapping[str, Any], receive: Receive) -> bytes | None:
+    """Read a whole body within the limit; None if the client went away. Raises: TooLarge."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or int(value[:19]) > API_BODY_BYTES_MAX):
+            raise TooLarge(limit_bytes=API_BODY_BYTES_MAX)
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > API_BODY_BYTES_MAX:
+            raise TooLarge(limit_bytes=API_BODY_BYTES_MAX)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Hand the body on in one piece, then whatever comes next (the client going away)."""
+    pending = True
+
+    async def receiving() -> Message:
+        nonlocal pending
+        if pending:
+            pending = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return receiving
+
+
+async def _answer(send: Send, error: IleenError) -> None:
+    body = encode(error.problem())
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
