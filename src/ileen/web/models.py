@@ -210,7 +210,7 @@ class HoldAnswer(HoldView):
 
 
 class ChargeAnswer(BaseModel):
-    """What a call cost. `overrun` is the part above its hold; `borrowed` of that became debt, `absorbed` is not yours."""
+    """What a call cost. `overrun` is the part above its hold; `borrowed` became debt, `absorbed` is not yours."""
 
     id: str = Field(examples=["hold_01KB2Z8M6T0000000000000000"])
     call: str = Field(examples=["call_01KB2Z8M6T0000000000000000"])
