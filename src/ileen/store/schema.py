@@ -258,5 +258,39 @@ tariff = Table(
     _whole("created_at"),
 )
 
+# Jobs --------------------------------------------------------------------------------------------------------
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("key", Text),
+    Column("payload", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    _whole("run_at"),
+    _whole("created_at"),
+    _whole("attempts"),
+    Column("lease", Text),
+    Column("leased_until", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("error", Text),
+)
+Index("ix_job_due", job.c.run_at, sqlite_where=text("state = 'ready'"), postgresql_where=text("state = 'ready'"))
+Index(
+    "ix_job_leased",
+    job.c.leased_until,
+    sqlite_where=text("state = 'running'"),
+    postgresql_where=text("state = 'running'"),
+)
+Index(
+    "uq_job_open_key",
+    job.c.kind,
+    job.c.key,
+    unique=True,
+    sqlite_where=text("state IN ('ready', 'running')"),
+    postgresql_where=text("state IN ('ready', 'running')"),
+)
+
 IMMUTABLE = ("entry", "lot_draw", "usage_record", "tariff")
 """Tables whose rows are facts: the database itself refuses to update or delete them (triggers)."""
