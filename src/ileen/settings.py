@@ -1,0 +1,163 @@
+"""Settings: the environment (`ILEEN_*`), read once at the start into one frozen object.
+
+Owns: names, defaults and checks of all settings (documented in docs/reference/settings.md; a test compares).
+A wrong value stops the start with one clear sentence; an unknown ILEEN_ name too, since it is a typing mistake.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+_FOR_TESTS: Final = {"ILEEN_CRASH_AT", "ILEEN_TEST_DATABASE_URL", "ILEEN_CHROMIUM"}
+_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+class SettingInvalid(ValueError):
+    """A setting that cannot be used; the sentence names it and says what is expected."""
+
+
+class ProviderSetting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An OpenAI-compatible provider: calls for its models, or for `prefix/model`, go to its base URL."""
+
+    name: str
+    base_url: str
+    api_key: str | None = None
+    prefixes: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings. Durations end in `_s` (seconds), sizes in `_bytes_max`."""
+
+    data_dir: Path = Path("data")
+    database_url: str = "sqlite:///data/ileen.sqlite3"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    log_level: str = "info"
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_api_key: str | None = None
+    anthropic_base_url: str = "https://api.anthropic.com"
+    anthropic_api_key: str | None = None
+    providers: tuple[ProviderSetting, ...] = ()
+    rate_card: Path | None = None
+    price_file: Path | None = None
+    fx_rate: str | None = None
+    fx_file: Path | None = None
+    hold_lifetime_s: int = 900
+    call_timeout_s: int = 600
+    stall_timeout_s: int = 60
+    body_bytes_max: int = 20 * 1024 * 1024
+    calls_max: int = 256
+    buy_url: str = ""
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings. Raises: SettingInvalid."""
+        values: dict[str, object] = {}
+        for name, text in environ.items():
+            if not name.startswith("ILEEN_") or name in _FOR_TESTS:
+                continue
+            field = name.removeprefix("ILEEN_").lower()
+            if field not in _READERS:
+                raise SettingInvalid(f"{name} is not a setting of Ileen.")
+            if text != "":
+                values[field] = _READERS[field](name, text)
+        data_dir = values.get("data_dir", Path("data"))
+        values.setdefault("database_url", f"sqlite:///{data_dir}/ileen.sqlite3")
+        settings = cls(**values)  # pyright: ignore[reportArgumentType]  # each value came from its field's own reader
+        if settings.hold_lifetime_s <= settings.call_timeout_s:
+            raise SettingInvalid(
+                "ILEEN_HOLD_LIFETIME_S must be longer than ILEEN_CALL_TIMEOUT_S: a hold outlives its call."
+            )
+        return settings
+
+
+def _text(_: str, text: str) -> str:
+    return text
+
+
+def _path(_: str, text: str) -> Path:
+    return Path(text)
+
+
+def _file(name: str, text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise SettingInvalid(f"{name} names a file that does not exist: {text}")
+    return path
+
+
+def _url(name: str, text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingInvalid(f"{name} must be an http or https URL.")
+    return text.rstrip("/")
+
+
+def _database_url(name: str, text: str) -> str:
+    if not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://", text):
+        raise SettingInvalid(f"{name} must begin with sqlite:/// or postgresql://.")
+    return text
+
+
+def _log_level(name: str, text: str) -> str:
+    if text not in _LOG_LEVELS:
+        raise SettingInvalid(f"{name} must be one of {', '.join(_LOG_LEVELS)}.")
+    return text
+
+
+def _whole(low: int, high: int) -> Callable[[str, str], int]:
+    def read(name: str, text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII) or not low <= int(text) <= high:
+            raise SettingInvalid(f"{name} must be a whole number from {low} to {high}.")
+        return int(text)
+
+    return read
+
+
+def _rate(name: str, text: str) -> str:
+    try:
+        rate = Decimal(text)
+    except InvalidOperation:
+        rate = Decimal(0)
+    if not rate.is_finite() or rate <= 0:
+        raise SettingInvalid(f"{name} must be a positive decimal number: euros for one US dollar, such as 0.86.")
+    return text
+
+
+def _providers(name: str, text: str) -> tuple[ProviderSetting, ...]:
+    try:
+        return msgspec.json.decode(text, type=tuple[ProviderSetting, ...])
+    except msgspec.MsgspecError as error:
+        raise SettingInvalid(f"{name} must be a JSON list of providers with name and base_url: {error}.") from error
+
+
+_READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
+    "data_dir": _path,
+    "database_url": _database_url,
+    "host": _text,
+    "port": _whole(0, 65535),
+    "log_level": _log_level,
+    "openai_base_url": _url,
+    "openai_api_key": _text,
+    "anthropic_base_url": _url,
+    "anthropic_api_key": _text,
+    "providers": _providers,
+    "rate_card": _file,
+    "price_file": _file,
+    "fx_rate": _rate,
+    "fx_file": _file,
+    "hold_lifetime_s": _whole(1, 86_400),
+    "call_timeout_s": _whole(1, 86_400),
+    "stall_timeout_s": _whole(1, 3_600),
+    "body_bytes_max": _whole(1024, 2**30),
+    "calls_max": _whole(1, 100_000),
+    "buy_url": _url,
+}
+"""How each setting is read; the environment's name is `ILEEN_` and the key in capitals."""
