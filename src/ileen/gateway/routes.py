@@ -61,7 +61,8 @@ class Provider(Struct, frozen=True):
         passed = [
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in headers
-            if name not in _STOP_IN and (not name.startswith(b"ileen-") or (self.is_local and name == FAULT_HEADER))
+            if name not in _STOP_IN
+            and (not name.startswith(b"ileen-") or (self.is_local and name == FAULT_HEADER))
         ]
         passed.append(("accept-encoding", "identity"))  # usage is read from the bytes that pass through
         if self.api_key:
@@ -101,7 +102,9 @@ class Routes:
             return self._openai, ""
         provider = self._models.get(model)
         if provider is None:
-            provider = next((found for prefix, found in self._prefixes if model.startswith(prefix)), self._openai)
+            provider = next(
+                (found for prefix, found in self._prefixes if model.startswith(prefix)), self._openai
+            )
         return provider, model if provider.is_own else model.removeprefix(provider.name + "/")
 
 

@@ -40,6 +40,10 @@ class Stream(Protocol):
         """Take the next bytes; return those that may be passed on now."""
         ...
 
+    def finish(self) -> bytes:
+        """Take the end of the bytes for the end of an event; return what may be passed on now."""
+        ...
+
 
 def stream_of(surface: Surface, *, hide_usage: bool) -> Stream:
     """Return a reader for a surface's stream; `hide_usage` when the client did not ask for it."""
@@ -78,6 +82,10 @@ class _Events:
             if trigger in data:
                 return self._inspect(data)
         return data
+
+    def finish(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return self._inspect(rest)
 
     def _lighten(self, data: bytes) -> bytes:
         return data
@@ -182,16 +190,21 @@ class Messages(_Events):
     triggers = (b'"usage"', b"message_stop", b'"error"')
     _decoder: Final = msgspec.json.Decoder(_MessageEvent)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._start: dict[str, object] = {}
+
     def _take(self, event: bytes, payload: bytes) -> bytes:
         read = _read(self._decoder, payload)
         if read is None:
             return event
         if read.type == "message_start" and read.message is not None:
-            self.seen.usage, self.seen.model = read.message.usage, read.message.model
+            self._start, self.seen.model = read.message.usage or {}, read.message.model
         elif read.type == "message_delta" and read.usage is not None:
-            # The counts of a delta are cumulative; what it leaves out keeps its value from the start.
+            # The counts of a delta are cumulative; what it leaves out keeps its value from the start. The start
+            # alone is not a usage: it says next to nothing of the output.
             later = {name: value for name, value in read.usage.items() if value is not None}
-            self.seen.usage = {**(self.seen.usage or {}), **later}
+            self.seen.usage = {**self._start, **(self.seen.usage or {}), **later}
         elif read.type == "message_stop":
             self.seen.ended = True
             return b""

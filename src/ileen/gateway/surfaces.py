@@ -89,7 +89,12 @@ def secret_in(headers: Headers) -> str:
     return ""
 
 
-_OPENAI_TYPES: Final = {401: "authentication_error", 402: "billing_error", 403: "permission_error", 429: "rate_limit_error"}
+_OPENAI_TYPES: Final = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
 _ANTHROPIC_TYPES: Final = {
     401: "authentication_error",
     402: "billing_error",
@@ -110,7 +115,11 @@ def error_body(protocol: Protocol, error: IleenError, *, call: str | None, buy_u
         fields["buy_url"] = buy_url
         if isinstance(error, InsufficientCredits):
             message += f" Buy more at {buy_url}."
-    inner: dict[str, object] = {"message": message, "type": _type_of(protocol, error.status), "code": error.code}
+    inner: dict[str, object] = {
+        "message": message,
+        "type": _type_of(protocol, error.status),
+        "code": error.code,
+    }
     if protocol is Protocol.OPENAI:
         inner = {"param": None, **fields, **inner}
         return _encode({"error": inner})
