@@ -52,7 +52,7 @@ class _Plain(Struct):
     status: str | None = None
 
 
-class _Gap(Exception):  # noqa: N818  # it says what happened
+class _Gap(Exception):  # it says what happened
     """A stream broke off or fell silent."""
 
 
@@ -82,6 +82,8 @@ class Forwarder:
                 await self._plain(call, answer, reply, deadline)
         finally:
             answer.close()
+            if call.settlement.is_open:
+                await call.settlement.void("the gateway failed")
 
     async def _open(self, call: Call, deadline: float) -> Answer:
         now = asyncio.get_running_loop().time()

@@ -15,7 +15,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
-class ClientLeft(Exception):  # noqa: N818  # it says what happened
+class ClientLeft(Exception):  # it says what happened
     """The client closed the connection before its request was whole: there is nothing to do and no one to tell."""
 
 

@@ -2,8 +2,8 @@
 
 Owns: the routing rule, the provider's keys, the header fields that stop here. Refuses to know: credits, bodies.
 Rule: a provider that lists the model; else the one with the longest prefix of its name; else the surface's own
-(OpenAI or Anthropic). A prefix that is the provider's name and a slash (`ollama/`) is only an address: it is taken
-off before the model's name is priced and sent.
+(OpenAI or Anthropic). A prefix followed by a slash (`ollama/llama3` for the prefix `ollama`) is only an address: it
+is taken off before the model's name is priced and sent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -101,11 +101,18 @@ class Routes:
         if model is None:
             return self._openai, ""
         provider = self._models.get(model)
-        if provider is None:
-            provider = next(
-                (found for prefix, found in self._prefixes if model.startswith(prefix)), self._openai
-            )
-        return provider, model if provider.is_own else model.removeprefix(provider.name + "/")
+        if provider is not None:
+            return provider, model
+        for prefix, provider in self._prefixes:
+            if model.startswith(prefix):
+                return provider, model.removeprefix(prefix).removeprefix("/") if _is_address(
+                    prefix, model
+                ) else model
+        return self._openai, model
+
+
+def _is_address(prefix: str, model: str) -> bool:
+    return len(model) > len(prefix) + 1 and (prefix.endswith("/") or model[len(prefix)] == "/")
 
 
 def passed_back(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -68,6 +68,7 @@ class Settlement:
         attribution: Attribution,
     ) -> None:
         self.timing = Timing(started_at=clock.now())
+        self.is_open = False
         self._ledger, self._clock = ledger, clock
         self._surface, self._wallet, self._hold = surface, wallet, hold
         self._tariff, self._attribution = tariff, attribution
@@ -87,6 +88,7 @@ class Settlement:
             )
         )
         self.timing.started_at = self._clock.now()
+        self.is_open = True
         return receipt.amount
 
     async def complete(self, measured: Measured) -> Charged | None:
@@ -126,6 +128,7 @@ class Settlement:
 
     async def _insist(self, command: Capture | Void) -> Receipt | None:
         """Run a command, again and again within bounds: its key makes all tries one effect."""
+        self.is_open = False
         for pause in (*_PAUSES_S, None):
             try:
                 return await self._ledger.arun(command)

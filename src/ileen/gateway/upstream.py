@@ -19,7 +19,7 @@ _READ_BYTES: Final = 2**18
 Headers = Sequence[tuple[str, str]]
 
 
-class Broken(Exception):  # noqa: N818  # it says what happened to the connection
+class Broken(Exception):  # it says what happened to the connection
     """The provider could not be reached or broke off; the text says which, without addresses or keys."""
 
 
