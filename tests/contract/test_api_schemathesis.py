@@ -1,0 +1,133 @@
+"""Whatever the OpenAPI document allows or forbids, the server answers in its documented way and never with a 5xx."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.schemas import BaseSchema
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from ileen.accounts import Accounts
+from ileen.base.clock import SystemClock
+from ileen.base.ids import RandomIds, wallet_of
+from ileen.base.money import parse
+from ileen.ledger import Ledger
+from ileen.ledger.audit import audit
+from ileen.ledger.model import Fund, Source
+from ileen.pricing import Prices
+from ileen.store.engine import Database
+from ileen.web import build
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    hold_lifetime_s: int = 900
+    buy_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Fuzzed:
+    app: object
+    secret: str
+
+
+async def no_gateway(_scope, _receive, _send) -> None:
+    raise AssertionError("the document names no gateway paths")
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
+    """One world for all examples: a wallet that stays full enough, and books that must balance at the end."""
+    directory: Path = tmp_path_factory.mktemp("fuzzed")
+    database = Database.open(f"sqlite:///{directory}/ileen.sqlite3")
+    database.migrate()
+    clock = SystemClock()
+    ids = RandomIds(clock)
+    ledger = Ledger(database, clock=clock)
+    ledger.start()
+    accounts = Accounts(database, ledger, clock=clock, ids=ids)
+    account = accounts.create("Ada", debt_max=parse("1.00"))
+    _, secret = accounts.create_key(account.id, name="fuzz")
+    lot = ids.mint("lot")
+    ledger.run(Fund(wallet=wallet_of(account.id), key=lot, lot=lot, amount=parse("4000000"), source=Source.BONUS))
+    app = build(
+        ledger=ledger,
+        accounts=accounts,
+        prices=Prices.load(fx_rate="0.90"),
+        gateway=no_gateway,
+        settings=WebSettings(),
+        clock=clock,
+        ids=ids,
+        database=database,
+    )
+    yield Fuzzed(app, secret)
+    accounts.close()
+    ledger.sweep()
+    ledger.stop()
+    assert audit(database).breaches == []
+    database.close()
+
+
+OPERATIONS = [
+    "create_hold",
+    "capture_hold",
+    "void_hold",
+    "create_charge",
+    "read_wallet",
+    "read_hold",
+    "read_calls",
+    "read_call",
+    "explain_call",
+    "read_entries",
+    "read_usage",
+    "read_rates",
+    "read_health",
+]
+
+
+@pytest.fixture(scope="module")
+def document(fuzzed: Fuzzed) -> BaseSchema:
+    return schemathesis.openapi.from_asgi("/openapi.json", fuzzed.app)
+
+
+def test_every_operation_of_the_document_is_fuzzed(document: BaseSchema) -> None:
+    found = [result.ok().definition.raw["operationId"] for result in document.get_all_operations()]
+
+    assert sorted(found) == sorted(OPERATIONS)
+
+
+CASES = [
+    (operation_id, mode)
+    for operation_id in OPERATIONS
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    if (operation_id, mode) != ("read_health", GenerationMode.NEGATIVE)  # it takes nothing that could be wrong
+]
+
+
+@pytest.mark.parametrize(("operation_id", "mode"), CASES)
+def test_every_answer_is_as_documented(
+    document: BaseSchema, fuzzed: Fuzzed, operation_id: str, mode: GenerationMode
+) -> None:
+    operation = document.find_operation_by_id(operation_id)
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=25,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def ask(case: schemathesis.Case) -> None:
+        answer = case.call(headers={"Authorization": f"Bearer {fuzzed.secret}"})
+        case.validate_response(
+            answer, checks=[not_a_server_error, response_schema_conformance, content_type_conformance]
+        )
+
+    ask()
