@@ -1,0 +1,160 @@
+"""The composition root: settings in, a whole Ileen out. The only place that knows all rooms.
+
+Owns: the order in which things start and stop, and the sweeper that frees overdue holds.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from typing import Self
+
+import structlog
+import uvicorn
+
+from ileen import web
+from ileen.accounts import Accounts
+from ileen.base.clock import Clock, SystemClock
+from ileen.base.errors import IleenError
+from ileen.base.ids import Ids, RandomIds
+from ileen.gateway import Gateway
+from ileen.ledger import Ledger
+from ileen.pricing import Prices
+from ileen.settings import Settings
+from ileen.store.engine import Database
+
+_SWEEP_EVERY_S = 1
+_log = structlog.get_logger()
+
+
+class App:
+    """The rooms of one process, started together. `open` it, use it, `close` it."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.ids: Ids = ids or RandomIds(self.clock)
+        self.prices = Prices.load(
+            rate_card=settings.rate_card,
+            price_file=settings.price_file,
+            fx_rate=settings.fx_rate,
+            fx_file=settings.fx_file,
+        )
+        self.database = Database.open(settings.database_url)
+        self.ledger = Ledger(self.database, clock=self.clock)
+        self.accounts = Accounts(self.database, self.ledger, clock=self.clock, ids=self.ids)
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, settings: Settings) -> Generator[Self]:
+        """Open a migrated, started application for a block, and close it after."""
+        app = cls(settings)
+        app.database.migrate()
+        app.ledger.start()
+        try:
+            yield app
+        finally:
+            app.accounts.close()
+            app.ledger.stop()
+            app.database.close()
+
+    async def serve(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+        """Serve HTTP on a bound socket until SIGINT or SIGTERM; call `ready` once requests are answered."""
+        gateway = Gateway(
+            ledger=self.ledger,
+            accounts=self.accounts,
+            prices=self.prices,
+            settings=self.settings,
+            clock=self.clock,
+            ids=self.ids,
+        )
+        front = web.build(
+            ledger=self.ledger,
+            accounts=self.accounts,
+            prices=self.prices,
+            gateway=gateway,
+            settings=self.settings,
+            clock=self.clock,
+            ids=self.ids,
+            database=self.database,
+        )
+        for warning in self.prices.warnings(self.clock.now()):
+            _log.warning("pricing.rate.stale", sentence=warning)
+        await gateway.start()
+        sweeper = _Sweeper(self.ledger)
+        sweeper.start()
+        try:
+            await _run(front, listener, ready)
+        finally:
+            await asyncio.to_thread(sweeper.stop)
+            await gateway.stop()
+
+
+class _Sweeper:
+    """Frees overdue holds every second, in a thread of its own."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="ileen-sweeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stopping.wait(_SWEEP_EVERY_S):
+            try:
+                freed = self._ledger.sweep()
+            except (IleenError, OSError, RuntimeError) as error:
+                _log.warning("ledger.sweep.failed", error=str(error))
+                continue
+            if freed:
+                _log.info("ledger.holds.expired", holds=freed)
+
+
+class _Server(uvicorn.Server):
+    """A server whose signals are ours, and that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+async def _run(asgi: web.Front, listener: socket.socket, ready: Callable[[], None]) -> None:
+    config = uvicorn.Config(
+        asgi,
+        loop="none",
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        ws="none",
+        backlog=2048,
+        timeout_graceful_shutdown=20,
+        server_header=False,
+        date_header=False,
+    )
+    server = _Server(config, ready)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await server.serve(sockets=[listener])
