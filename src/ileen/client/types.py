@@ -101,6 +101,13 @@ class Call(Struct, frozen=True, kw_only=True):
     reason: str | None
     tariff: str | None
     attribution: Attribution
+    surface: str | None = None
+    tokens: dict[str, int] = {}
+    answered_model: str | None = None
+    streamed: bool | None = None
+    started_at: datetime | None = None
+    first_chunk_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 class CallPage(Struct, frozen=True, kw_only=True):

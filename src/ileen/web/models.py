@@ -236,6 +236,13 @@ class CallView(BaseModel):
     created_at: Moment
     closed_at: Moment | None
     duration_ms: int | None = Field(description="From the hold to its end.")
+    surface: str | None = Field(description="The protocol of the usage, such as openai.chat.")
+    tokens: dict[str, int] = Field(description="Tokens by class; no token is in two classes.")
+    answered_model: str | None = Field(description="The model that the provider says has answered.")
+    streamed: bool | None
+    started_at: Moment | None = Field(description="When the provider was asked; for calls through the gateway.")
+    first_chunk_at: Moment | None
+    ended_at: Moment | None
     reason: str | None
     tariff: str | None = Field(description="The pinned prices the charge was calculated with.")
     attribution: Attribution

@@ -6,8 +6,6 @@ Refuses to know: HTTP. Prices are pinned when a hold is made and used again for 
 
 from typing import Final
 
-import msgspec
-
 from ileen.accounts import ApiKey
 from ileen.base.clock import Clock
 from ileen.base.errors import ActivityUnknown, ModelNotPriced, RequestInvalid
@@ -15,17 +13,12 @@ from ileen.base.money import parse
 from ileen.ledger import Ledger
 from ileen.ledger.model import Attribution, Hold, Usage
 from ileen.ledger.reads import Call
-from ileen.pricing import Prices, Tariff, TokenUsage, normalise
+from ileen.pricing import Prices, Tariff, normalise
 from ileen.web.models import Attributed, Measured, UsageReport
+from ileen.web.records import read_record, write_record
 
 _KEPT_MAX: Final = 10_000
 """Tariffs remembered as stored; forgetting them costs one more look at the database each."""
-
-
-class Record(msgspec.Struct, frozen=True):
-    """What is kept of a measured call beside its charge: enough to calculate the charge again."""
-
-    usage: TokenUsage
 
 
 class Quotes:
@@ -105,10 +98,10 @@ class Quotes:
     def explain(self, call: Call) -> dict[str, object] | None:
         """Return the calculation of a captured call's charge; None if the application gave the amount itself."""
         tariff = self.tariff_of(call.hold)
-        if tariff is None or call.record is None or call.record == "{}":
+        record = read_record(call.record)
+        if tariff is None or record.tokens is None:
             return None
-        usage = msgspec.json.decode(call.record, type=Record).usage
-        return tariff.charge(usage).explanation
+        return tariff.charge(record.tokens).explanation
 
     def _price(self, report: UsageReport, tariff: Tariff, request_id: str | None) -> tuple[int, Usage]:
         usage = normalise(report.surface, report.provider_usage())
@@ -117,7 +110,7 @@ class Quotes:
             input_tokens=usage.input_total,
             output_tokens=usage.output_total,
             provider_request_id=request_id,
-            record=msgspec.json.encode(Record(usage)).decode(),
+            record=write_record(report.surface, usage),
         )
         return charged.nano, kept
 

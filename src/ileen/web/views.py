@@ -8,6 +8,7 @@ from ileen.ledger.model import Attribution as LedgerAttribution
 from ileen.ledger.model import Entry, Hold, Receipt, Wallet
 from ileen.ledger.reads import Call
 from ileen.web import models
+from ileen.web.records import read_record
 
 
 def hold_id(text: str, *, what: str = "hold") -> HoldId:
@@ -87,6 +88,7 @@ def call(of: Call) -> models.CallView:
     """Return a call."""
     held = of.hold
     ended = held.closed_at
+    record = read_record(of.record)
     return models.CallView(
         id=call_id(held.id),
         hold=held.id,
@@ -99,6 +101,13 @@ def call(of: Call) -> models.CallView:
         created_at=to_text(held.created_at),
         closed_at=_moment(ended),
         duration_ms=None if ended is None else (ended - held.created_at) // 1000,
+        surface=record.surface,
+        tokens=record.tokens.classes() if record.tokens else {},
+        answered_model=record.answered_model,
+        streamed=record.streamed,
+        started_at=record.started_at,
+        first_chunk_at=record.first_chunk_at,
+        ended_at=record.ended_at,
         reason=held.reason,
         tariff=held.tariff,
         attribution=attribution(held.attribution),

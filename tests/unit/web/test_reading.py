@@ -2,6 +2,9 @@
 
 import pytest
 
+from ileen.base.ids import wallet_of
+from ileen.ledger.model import Capture, Usage
+
 
 async def test_the_wallet_shows_decimal_strings(world) -> None:
     await world.http.post("/v1/holds", json={"amount": "0.10"})
@@ -98,3 +101,24 @@ async def test_a_server_that_reaches_its_database_is_healthy(world) -> None:
     answer = await world.http.get("/healthz", headers={"Authorization": ""})
 
     assert answer.json() == {"status": "ok"}
+
+
+async def test_a_call_through_the_gateway_shows_its_timing_and_explains_its_charge(world) -> None:
+    content = {"model": "gpt-4o-mini", "input_tokens": 100, "output_tokens": 100}
+    made = (await world.http.post("/v1/holds", json=content)).json()
+    record = (
+        '{"surface":"openai.chat","model":"gpt-4o-mini","answered_model":"gpt-4o-mini-2024-07-18",'
+        '"tokens":{"input":90,"cache_read":10},"streamed":true,"started_at":"2026-01-01T00:00:00.000000Z",'
+        '"first_chunk_at":null,"ended_at":"2026-01-01T00:00:01.000000Z","policy":"completed"}'
+    )
+    usage = Usage(input_tokens=100, record=record)
+    hold, wallet = made["id"], wallet_of(world.account.id)
+    world.ledger.run(Capture(wallet=wallet, key=f"capture:{hold}", hold=hold, amount=5, usage=usage))
+
+    call = (await world.http.get(f"/v1/calls/{hold}")).json()
+    explained = (await world.http.get(f"/v1/calls/{hold}/explanation")).json()
+
+    assert call["tokens"] == {"input": 90, "cache_read": 10}
+    assert (call["streamed"], call["answered_model"]) == (True, "gpt-4o-mini-2024-07-18")
+    assert (call["started_at"], call["first_chunk_at"]) == ("2026-01-01T00:00:00.000000Z", None)
+    assert explained["explanation"]

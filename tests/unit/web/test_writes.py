@@ -37,6 +37,7 @@ async def test_a_hold_for_a_model_is_its_upper_bound_and_its_capture_the_exact_c
     assert taken["wallet"]["held"] == "0.00"
     call = (await world.http.get(f"/v1/calls/{made['call']}")).json()
     assert (call["charge"], call["input_tokens"], call["output_tokens"]) == (taken["charge"], 1200, 350)
+    assert (call["surface"], call["tokens"]) == ("openai.chat", {"input": 1200, "output": 350})
     explained = (await world.http.get(f"/v1/calls/{made['id']}/explanation")).json()
     assert explained["charge"] == taken["charge"]
     assert explained["explanation"]
