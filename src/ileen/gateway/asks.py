@@ -168,11 +168,11 @@ def _input_bound(body: dict[str, Any], size: int, model: str) -> int:
     while stack:  # a stack, because nesting is the client's choice and recursion has an end
         node = stack.pop()
         if isinstance(node, list):
-            stack.extend(item for item in cast("list[object]", node) if isinstance(item, (dict, list)))
+            stack.extend(cast("list[object]", node))
         elif isinstance(node, dict):
             part = cast("dict[str, object]", node)
             bound += _beyond_text(part, image)
-            stack.extend(item for item in part.values() if isinstance(item, (dict, list)))
+            stack.extend(part.values())
     return bound
 
 

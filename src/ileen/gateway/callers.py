@@ -7,7 +7,7 @@ the same decision that would hold credits for it.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -64,7 +64,7 @@ class Callers:
         self._known = {digest: known for digest, known in self._known.items() if known[0].id != key.id}
 
     @contextmanager
-    def slot(self, key: ApiKey) -> Iterator[None]:
+    def slot(self, key: ApiKey) -> Generator[None]:
         """Count a call while it runs. Raises: TooManyCalls."""
         limit = self._calls_max if key.calls_max is None else key.calls_max
         count = self._under_way.get(key.id, 0)

@@ -111,7 +111,7 @@ class _Chunk(Struct):
     model: str | None = None
     choices: list[msgspec.Raw] | None = None
     usage: dict[str, Any] | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
 
 
 class Chat(_Events):
@@ -137,7 +137,7 @@ class Chat(_Events):
         chunk = _read(self._decoder, payload)
         if chunk is None:
             return event
-        if chunk.error is not None and chunk.error != b"null":
+        if chunk.error is not None:
             self.seen.failed = True
         if chunk.usage is None:
             return event
