@@ -217,9 +217,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         buy_url="https://shop.example",
     )
     prices = Prices.load(fx_rate="0.9")
-    gateway = Gateway(
-        ledger=ledger, accounts=accounts, prices=prices, settings=settings, clock=clock, ids=ids
-    )
+    gateway = Gateway(ledger=ledger, accounts=accounts, prices=prices, settings=settings, clock=clock, ids=ids)
     await gateway.start()
     server = uvicorn.Server(uvicorn.Config(gateway, port=0, log_level="critical", lifespan="off", ws="none"))
     running = asyncio.create_task(server.serve())
@@ -296,9 +294,7 @@ async def test_responses_embeddings_and_messages_are_captured(world: World) -> N
         world.provider.answers(MESSAGE)
         assert (await claude.messages.create(**ASKS["messages"])).content[0].text == "Hello"
         world.provider.answers({"input_tokens": 7})
-        counted = await claude.messages.count_tokens(
-            model="claude-haiku-4-5", messages=ASKS["messages"]["messages"]
-        )
+        counted = await claude.messages.count_tokens(model="claude-haiku-4-5", messages=ASKS["messages"]["messages"])
 
     assert counted.input_tokens == 7
     assert world.provider.asked[2].headers["x-api-key"] == "provider-key"
@@ -341,9 +337,7 @@ async def test_the_capture_is_durable_before_the_last_chunk(world: World, surfac
     seen = b""
     async with (
         aiohttp.ClientSession() as session,
-        session.post(
-            world.url + PATHS[surface], json={**ASKS[surface], "stream": True}, headers=headers
-        ) as response,
+        session.post(world.url + PATHS[surface], json={**ASKS[surface], "stream": True}, headers=headers) as response,
     ):
         async for part in response.content.iter_any():
             seen += part
@@ -432,9 +426,7 @@ async def test_a_provider_that_fails_is_a_502_and_costs_nothing(
     assert world.wallet.available == 5 * NANO
 
 
-@pytest.mark.parametrize(
-    "usage", [None, {}, {**CHAT_USAGE, "completion_tokens": -3}, {"prompt_tokens": "many"}]
-)
+@pytest.mark.parametrize("usage", [None, {}, {**CHAT_USAGE, "completion_tokens": -3}, {"prompt_tokens": "many"}])
 async def test_missing_or_wrong_usage_is_passed_on_and_costs_nothing(world: World, usage: object) -> None:
     world.fund("5.00")
     world.provider.answers({**COMPLETION, "usage": usage})

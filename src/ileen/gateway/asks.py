@@ -74,8 +74,7 @@ def read(surface: Surface, raw: bytes) -> Ask:
         output_max=output_max,
         output_min=_output_min(body, output_max),
         choices=_count(body, "n", high=128) or 1 if surface is Surface.CHAT else 1,
-        shows_usage=isinstance(options, dict)
-        and bool(cast("dict[str, object]", options).get("include_usage")),
+        shows_usage=isinstance(options, dict) and bool(cast("dict[str, object]", options).get("include_usage")),
     )
 
 
@@ -132,9 +131,7 @@ def _output_max(surface: Surface, body: dict[str, Any]) -> int | None:
 def _output_min(body: dict[str, Any], output_max: int | None) -> int:
     # Anthropic refuses a `max_tokens` that does not exceed the budget for thinking.
     thinking: object = body.get("thinking")
-    budget: object = (
-        cast("dict[str, object]", thinking).get("budget_tokens") if isinstance(thinking, dict) else 0
-    )
+    budget: object = cast("dict[str, object]", thinking).get("budget_tokens") if isinstance(thinking, dict) else 0
     least = ANSWER_MIN + (budget if isinstance(budget, int) and 0 < budget < 10**7 else 0)
     return least if output_max is None else min(least, output_max)
 
@@ -161,9 +158,7 @@ def _input_bound(body: dict[str, Any], size: int, model: str) -> int:
     for name in ("previous_response_id", "conversation", "prompt"):
         if body.get(name) is not None:
             bound += STATE_TOKENS
-    image = next(
-        (tokens for prefix, tokens in IMAGE_TOKENS_BY_PREFIX if model.startswith(prefix)), IMAGE_TOKENS
-    )
+    image = next((tokens for prefix, tokens in IMAGE_TOKENS_BY_PREFIX if model.startswith(prefix)), IMAGE_TOKENS)
     stack: list[object] = [body.get("messages"), body.get("input"), body.get("system")]
     while stack:  # a stack, because nesting is the client's choice and recursion has an end
         node = stack.pop()

@@ -120,7 +120,5 @@ def _run(named: Mapping[bytes, str], name: bytes) -> str | None:
         return None
     if len(run) > RUN_LENGTH_MAX or not run.isascii() or not run.isprintable():
         header = "-".join(word.capitalize() for word in name.decode().split("-"))
-        raise RequestInvalid(
-            f"'{header}' must have at most {RUN_LENGTH_MAX} printable ASCII characters.", param=header
-        )
+        raise RequestInvalid(f"'{header}' must have at most {RUN_LENGTH_MAX} printable ASCII characters.", param=header)
     return run

@@ -146,16 +146,12 @@ class Forwarder:
         elif not seen.ended:
             await call.settlement.void("the stream stopped before its end event")
         else:
-            measured = Measured(
-                usage=seen.usage, model=seen.model, request_id=_request_id(answer), streamed=True
-            )
+            measured = Measured(usage=seen.usage, model=seen.model, request_id=_request_id(answer), streamed=True)
             await call.settlement.complete(measured)
             crash.point("gateway.call.captured")
         await reply.end(stream.held)
 
-    async def _pump(
-        self, call: Call, answer: Answer, stream: streams.Stream, reply: Reply, deadline: float
-    ) -> None:
+    async def _pump(self, call: Call, answer: Answer, stream: streams.Stream, reply: Reply, deadline: float) -> None:
         """Pass a stream on until its end event or its end. A client that stops reading counts as gone."""
         while True:
             try:

@@ -208,9 +208,7 @@ class Gateway:
             self._tariffs_kept.add(tariff.id)
         return tariff
 
-    async def _authorize(
-        self, ask: Ask, settlement: Settlement, tariff: Tariff, provider: Provider
-    ) -> int | None:
+    async def _authorize(self, ask: Ask, settlement: Settlement, tariff: Tariff, provider: Provider) -> int | None:
         """Hold the call's upper bound; return the output limit set where the wallet covers only a part of it."""
         output_max = ask.output_max
         if output_max is None:
@@ -229,9 +227,7 @@ class Gateway:
         asks.limit_output(ask, covered, newest_field=provider.is_own)
         return covered
 
-    async def _pass(
-        self, endpoint: Endpoint, headers: Headers, raw: bytes, suffix: str, reply: Reply
-    ) -> None:
+    async def _pass(self, endpoint: Endpoint, headers: Headers, raw: bytes, suffix: str, reply: Reply) -> None:
         """Pass on a call that costs nothing."""
         if endpoint.method == "POST":
             asks.parse(raw)

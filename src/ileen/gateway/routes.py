@@ -61,8 +61,7 @@ class Provider(Struct, frozen=True):
         passed = [
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in headers
-            if name not in _STOP_IN
-            and (not name.startswith(b"ileen-") or (self.is_local and name == FAULT_HEADER))
+            if name not in _STOP_IN and (not name.startswith(b"ileen-") or (self.is_local and name == FAULT_HEADER))
         ]
         passed.append(("accept-encoding", "identity"))  # usage is read from the bytes that pass through
         if self.api_key:
@@ -105,9 +104,7 @@ class Routes:
             return provider, model
         for prefix, provider in self._prefixes:
             if model.startswith(prefix):
-                return provider, model.removeprefix(prefix).removeprefix("/") if _is_address(
-                    prefix, model
-                ) else model
+                return provider, model.removeprefix(prefix).removeprefix("/") if _is_address(prefix, model) else model
         return self._openai, model
 
 

@@ -122,9 +122,7 @@ class Settlement:
     async def void(self, reason: str) -> None:
         """Free the hold: the call did not complete."""
         _log.warning("gateway.call.voided", call="call_" + body(self._hold), reason=reason)
-        await self._insist(
-            Void(wallet=self._wallet, key=f"void:{self._hold}", hold=self._hold, reason=reason)
-        )
+        await self._insist(Void(wallet=self._wallet, key=f"void:{self._hold}", hold=self._hold, reason=reason))
 
     async def _insist(self, command: Capture | Void) -> Receipt | None:
         """Run a command, again and again within bounds: its key makes all tries one effect."""
@@ -146,9 +144,7 @@ class Settlement:
         name = type(command).__name__.lower()
         record = command.usage.record if isinstance(command, Capture) else None
         amount = command.amount if isinstance(command, Capture) else 0
-        _log.error(
-            "gateway.settlement.lost", command=name, hold=self._hold, why=why, nano=amount, record=record
-        )
+        _log.error("gateway.settlement.lost", command=name, hold=self._hold, why=why, nano=amount, record=record)
 
     def _record(self, usage: TokenUsage, measured: Measured) -> str:
         timing = self.timing

@@ -92,11 +92,7 @@ class Upstream:
                 method, self._url(url), headers=headers, data=body, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            reason = (
-                "it could not be reached"
-                if isinstance(error, aiohttp.ClientConnectorError)
-                else "it broke off"
-            )
+            reason = "it could not be reached" if isinstance(error, aiohttp.ClientConnectorError) else "it broke off"
             raise Broken(reason) from error
         return Answer(response)
 

@@ -40,9 +40,7 @@ RESPONSES = [
     ),
 ]
 MESSAGES = [
-    event(
-        {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 7, "output_tokens": 1}}}
-    ),
+    event({"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 7, "output_tokens": 1}}}),
     event({"type": "content_block_delta", "delta": {"text": "message_stop"}}),
     event({"type": "message_delta", "usage": {"output_tokens": 5, "input_tokens": None}}),
     event({"type": "message_stop"}),

@@ -89,9 +89,7 @@ class Setting:
 
 @dataclass
 class Card:
-    modes: dict[str, list[str]] = field(
-        default_factory=lambda: {"design": ["plan"], "develop": ["code_query"]}
-    )
+    modes: dict[str, list[str]] = field(default_factory=lambda: {"design": ["plan"], "develop": ["code_query"]})
 
     def activities(self) -> dict[str, list[str]]:
         return self.modes
