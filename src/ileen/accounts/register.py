@@ -28,7 +28,7 @@ from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.errors import KeyInvalid, NotFound
 from ileen.base.ids import AccountId, Ids, KeyId, is_id, wallet_of
 from ileen.ledger import Ledger
-from ileen.ledger.model import CloseKey, OpenWallet, SetCaps
+from ileen.ledger.model import DEBT_NANO_MAX_DEFAULT, CloseKey, OpenWallet, SetCaps
 from ileen.ledger.rows import bucket_of
 from ileen.store.engine import Database
 from ileen.store.schema import account as accounts_table
@@ -63,7 +63,7 @@ class Accounts:
         *,
         email: str | None = None,
         time_zone: str = "UTC",
-        debt_max: int = 0,
+        debt_max: int = DEBT_NANO_MAX_DEFAULT,
         account_id: AccountId | None = None,
     ) -> Account:
         """Create an account and its wallet; `debt_max` in nano-credits bounds what late captures may borrow.

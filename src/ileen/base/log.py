@@ -1,4 +1,4 @@
-"""Logs: structured lines on standard error, event names as `room.noun.verb`, ids and never objects, secrets or prompts."""
+"""Logs: structured lines on standard error. Events are named `room.noun.verb`; ids, never secrets or prompts."""
 
 import logging
 import sys

@@ -110,6 +110,12 @@ class Prices:
         """Return the newest card's modes and their activities."""
         return {mode: list(activities) for mode, activities in self._cards[-1].modes.items()}
 
+    def terms(self, mode: str, activity: str, at: Instant) -> tuple[str, str, str]:
+        """Return the complexity, markup and fee of an activity, overrides by model aside. Raises: ActivityUnknown."""
+        card = self._card(to_datetime(at).date())
+        _, complexity = card.place(mode, activity)
+        return complexity, *card.terms(complexity, "", activity)
+
     def rates(self, at: Instant) -> dict[str, object]:
         """Return the card in force, as JSON-ready values."""
         card = self._card(to_datetime(at).date())

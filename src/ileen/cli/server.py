@@ -1,0 +1,220 @@
+"""Commands that run things: up, serve, migrate, version."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+import uvloop
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ileen import __version__
+from ileen.app import App
+from ileen.base import log
+from ileen.base.errors import KeyInvalid
+from ileen.base.ids import AccountId, LotId, wallet_of
+from ileen.base.money import NANO
+from ileen.cli.show import Json, console, print_json
+from ileen.ledger.model import Fund, Source
+from ileen.settings import SettingInvalid, Settings
+from ileen.store.engine import Database
+
+_DEMO_BONUS = 20 * NANO
+Host = Annotated[str | None, typer.Option(help="Address to listen on; default: ILEEN_HOST or 127.0.0.1.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port; default: ILEEN_PORT or 8000.")]
+
+
+class _Demo(Struct, frozen=True, kw_only=True):
+    """What `up` remembers of its demo account, in a file only its owner can read."""
+
+    account: AccountId
+    secret: str
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (up, serve, migrate, version):
+        app.command()(command)
+
+
+def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # noqa: FBT002
+    """Start everything: database, server, offline model provider, a demo account with credits."""
+    settings = _settings(host, port)
+    offline = not (settings.openai_api_key or settings.anthropic_api_key or settings.providers)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with _listening(settings) as listener, _sandbox(start=offline) as sandbox_url:
+        if sandbox_url:
+            settings = replace(
+                settings,
+                openai_base_url=f"{sandbox_url}/openai/v1",
+                openai_api_key="sandbox",
+                anthropic_base_url=f"{sandbox_url}/anthropic",
+                anthropic_api_key="sandbox",
+            )
+        with App.open(settings) as app:
+            demo = _demo(app, settings.data_dir / "demo.json")
+            url = _url(listener)
+            facts = {
+                "url": url,
+                "openai_base_url": f"{url}/openai/v1",
+                "anthropic_base_url": f"{url}/anthropic",
+                "api_key": demo.secret,
+                "account_id": demo.account,
+                "sandbox_llm_url": sandbox_url,
+            }
+            _run(app, listener, lambda: print_json(facts) if as_json else _welcome(facts))
+
+
+def serve(host: Host = None, port: Port = None) -> None:
+    """Start the server alone, for production: no demo account, no sandbox."""
+    settings = _settings(host, port)
+    with _listening(settings) as listener, App.open(settings) as app:
+        url = _url(listener)
+        _run(app, listener, lambda: console.print(f"Ileen {__version__} serves on {url}", highlight=False))
+
+
+def migrate() -> None:
+    """Bring the database's schema to this version."""
+    database = Database.open(Settings.read(environ).database_url)
+    database.migrate()
+    database.close()
+    console.print("The database is up to date.")
+
+
+def version(as_json: Json = False) -> None:  # noqa: FBT002
+    """Print the version."""
+    if as_json:
+        print_json({"version": __version__})
+    else:
+        console.print(__version__, highlight=False)
+
+
+def _settings(host: str | None, port: int | None) -> Settings:
+    settings = Settings.read(environ)
+    log.set_up(settings.log_level)
+    return replace(
+        settings,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+    )
+
+
+@contextmanager
+def _listening(settings: Settings) -> Generator[socket.socket]:
+    try:
+        listener = socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        why = error.strerror or str(error)
+        sentence = (
+            f"Cannot listen on {settings.host}:{settings.port} ({why}). Choose another with --port or ILEEN_PORT."
+        )
+        raise SettingInvalid(sentence) from error
+    with listener:
+        yield listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104  # a comparison
+
+
+def _run(app: App, listener: socket.socket, ready: Callable[[], None]) -> None:
+    # Request threads and the lane share the interpreter: shorter turns keep both prompt.
+    sys.setswitchinterval(0.001)
+    uvloop.run(app.serve(listener, ready=ready))
+
+
+@contextmanager
+def _sandbox(*, start: bool) -> Generator[str | None]:
+    """Run the offline provider as a child process that ends with us, however we end: its standard input closes."""
+    if not start:
+        yield None
+        return
+    command = [sys.executable, "-m", "ileen.sandbox.llm", "--port", "0", "--until-stdin-closes"]
+    child = subprocess.Popen(  # noqa: S603  # our own module
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert child.stdin is not None and child.stdout is not None
+    try:
+        line = child.stdout.readline()
+        if not line:
+            raise SettingInvalid("The offline model provider did not start; see the messages above.")
+        yield str(json.loads(line)["url"])
+    finally:
+        child.stdin.close()
+        try:
+            child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        child.stdout.close()
+
+
+def _demo(app: App, path: Path) -> _Demo:
+    """Return the demo account, made once: its grant has a fixed key, so a crash at any step never grants twice."""
+    demo = _read_demo(app, path)
+    if demo is None:
+        existing = [account for account in app.accounts.list() if account.name == "Demo"]
+        account = existing[0] if existing else app.accounts.create("Demo")
+        _, secret = app.accounts.create_key(account.id, name="demo")
+        demo = _Demo(account=account.id, secret=secret)
+        fresh = path.with_suffix(".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(msgspec.json.encode(demo))
+        fresh.replace(path)
+    app.ledger.run(
+        Fund(
+            wallet=wallet_of(demo.account),
+            key="grant:demo",
+            lot=LotId(app.ids.mint("lot")),
+            amount=_DEMO_BONUS,
+            source=Source.BONUS,
+            reason="Welcome",
+        )
+    )
+    return demo
+
+
+def _read_demo(app: App, path: Path) -> _Demo | None:
+    try:
+        demo = msgspec.json.decode(path.read_bytes(), type=_Demo)
+        app.accounts.authenticate(demo.secret)
+    except (OSError, msgspec.MsgspecError, KeyInvalid):
+        return None
+    return demo
+
+
+def _welcome(facts: dict[str, str | None]) -> None:
+    url, key = facts["url"], facts["api_key"]
+    offline = facts["sandbox_llm_url"] is not None
+    provider = "an offline model provider" if offline else "the model providers you configured"
+    body = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'
+    console.print(
+        f"""
+[bold]Ileen is up[/bold] at {url}, with {provider}.
+A demo account has 20.00 bonus credits. Its API key:
+
+  {key}
+
+[bold]curl[/bold]
+  curl {url}/openai/v1/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" -d '{body}'
+
+[bold]Python[/bold]
+  from openai import OpenAI; client = OpenAI(base_url="{url}/openai/v1", api_key="{key}")
+  print(client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Hello"}}]))
+
+Then look: ileen wallet · ileen calls · ileen journal · ileen audit        (Ctrl-C stops everything)
+""",
+        highlight=False,
+        soft_wrap=True,
+    )
+    sys.stdout.flush()
