@@ -159,8 +159,10 @@ class Gateway:
         attribution = attribute(key, headers, self._prices)
         provider, ask.model = self._routes.find(endpoint.protocol, ask.model)
         ask.body["model"] = ask.model
-        attribution = replace(attribution, provider=provider.name, model=ask.model)
-        tariff = await self._tariff(attribution, ask.model)
+        # The offline provider takes faults as `model#fault`; they are no part of the model's name.
+        model = ask.model.partition("#")[0] if provider.is_local else ask.model
+        attribution = replace(attribution, provider=provider.name, model=model)
+        tariff = await self._tariff(attribution, model)
         settlement = Settlement(
             self._ledger,
             self._clock,
