@@ -94,7 +94,7 @@ async def world(
         ids=ids,
         database=database,
     )
-    account = accounts.create("Ada")
+    account = accounts.create("Ada", debt_max=0)
     key, secret = accounts.create_key(account.id, name="laptop")
     headers = {"Authorization": f"Bearer {secret}"}
     transport = httpx2.ASGITransport(app=app)
