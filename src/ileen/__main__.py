@@ -1,0 +1,5 @@
+"""Run the command line: `python -m ileen`."""
+
+from ileen.cli import main
+
+main()
