@@ -157,6 +157,7 @@ class World:
     accounts: Accounts
     account: str
     key: str
+    gateway: Gateway
 
     @property
     def wallet(self) -> Wallet:
@@ -224,7 +225,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     while not server.started:
         await asyncio.sleep(0.005)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    yield World(url, secret, provider, ledger, accounts, account.id, key.id)
+    yield World(url, secret, provider, ledger, accounts, account.id, key.id, gateway)
     server.should_exit = True
     await running
     await gateway.stop()
@@ -541,3 +542,50 @@ async def test_the_last_credits_admit_only_what_they_cover(world: World) -> None
 
     assert {200} >= {status for status, _, _ in answers} - {402}
     assert world.wallet.available >= 0
+
+
+@pytest.mark.parametrize("silent_after", [None, 30.0])
+async def test_a_client_that_stops_reading_counts_as_gone(world: World, silent_after: float | None) -> None:
+    world.fund("5.00")
+    large = [chat_chunk("x" * 500_000)] * 40
+    end = STREAMS["chat"][-2:] if silent_after is None else [silent_after]
+    world.provider.streams([*large, *end])
+    headers = {"authorization": f"Bearer {world.secret}"}
+    async with aiohttp.ClientSession(read_bufsize=1024) as session:
+        response = await session.post(world.url + PATHS["chat"], json={**ASKS["chat"], "stream": True}, headers=headers)
+        await asyncio.sleep(0.1)
+        assert world.wallet.held > 0
+
+        wallet = await asyncio.wait_for(_until_free(world), 4)
+        response.close()
+
+    assert (wallet.spent > 0) is (silent_after is None)
+
+
+async def _until_free(world: World) -> Wallet:
+    while world.wallet.held:
+        await asyncio.sleep(0.02)
+    return world.wallet
+
+
+async def test_a_stopping_gateway_waits_for_calls_under_way(world: World) -> None:
+    world.fund("5.00")
+    world.provider.streams([STREAMS["chat"][0], 0.4, *STREAMS["chat"][1:]])
+    under_way = asyncio.create_task(post(world, PATHS["chat"], {**ASKS["chat"], "stream": True}))
+    while not world.wallet.held:
+        await asyncio.sleep(0.005)
+
+    await world.gateway.stop()
+
+    assert world.wallet.spent > 0
+    assert b"[DONE]" in (await under_way)[2]
+
+
+async def test_another_method_is_refused_in_the_surfaces_shape(world: World) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(world.url + PATHS["messages"]) as response,
+    ):
+        document = await response.json()
+
+    assert (response.status, document["type"], document["error"]["code"]) == (405, "error", "method_not_allowed")

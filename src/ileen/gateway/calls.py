@@ -158,7 +158,7 @@ class Forwarder:
                 async with asyncio.timeout(None) as watch:
                     await self._pass_on(call, answer, stream, reply, watch, deadline)
             except TimeoutError as error:
-                if reply.is_sending and asyncio.get_running_loop().time() < deadline:
+                if reply.is_sending and not reply.client_left and asyncio.get_running_loop().time() < deadline:
                     reply.client_left = True
                     continue
                 raise _Gap("the stream fell silent or took too long") from error
