@@ -103,8 +103,10 @@ class _Audit:
     def _load(self, bucket: int) -> _Slice:
         part = _Slice({}, defaultdict(list), defaultdict(dict), defaultdict(dict))
         for row in self._rows(schema.wallet, bucket):
-            wallet = rows.wallet_of(row)
-            part.wallets[wallet.id] = wallet
+            try:
+                part.wallets[row[1]] = rows.wallet_of(row)
+            except (TypeError, ValueError) as error:
+                self._breach(row[1], f"wallet row cannot be read, so it says something else than it did: {error}")
         for row in self._rows(schema.lot, bucket):
             part.lots[row[1]].append(rows.lot_of(row))
         for row in self._rows(schema.spender, bucket):
@@ -372,7 +374,7 @@ def _hold_faults(hold: Hold, record: Sequence[Any], told: Sequence[Any], now: In
 def _read_entry(row: Sequence[Any]) -> Entry | str:
     try:
         return rows.entry_of(row)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         return f"entry {row[2]} was changed: {error}"
 
 
