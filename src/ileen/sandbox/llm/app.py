@@ -1,6 +1,7 @@
+"""The sandbox provider's HTTP side: routes, authentication, streaming, faults. Plain ASGI, so that it is fast."""
+
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # Requests are JSON of any form here: a provider reads what it understands of them.
-"""The sandbox provider's HTTP side: routes, authentication, streaming, faults. Plain ASGI, so that it is fast."""
 
 import asyncio
 from collections import Counter

@@ -1,6 +1,7 @@
+"""The OpenAI protocol: chat completions, responses, embeddings. Pure: a request in, the events of its answer out."""
+
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # Requests are JSON of any form here: a provider reads what it understands of them.
-"""The OpenAI protocol: chat completions, responses, embeddings. Pure: a request in, the events of its answer out."""
 
 import base64
 import struct

@@ -1,6 +1,7 @@
+"""Answers and token counts: readable, repeatable, dependent on the prompt."""
+
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # Requests are JSON of any form here: a provider reads what it understands of them.
-"""Answers and token counts: readable, repeatable, dependent on the prompt."""
 
 import hashlib
 import re
