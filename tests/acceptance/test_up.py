@@ -2,11 +2,7 @@
 
 import json
 import os
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,41 +12,7 @@ import httpx2
 import openai
 import pytest
 
-ILEEN = [sys.executable, "-m", "ileen"]
-
-
-def run(data: Path, *arguments: str, code: int = 0) -> str:
-    environment = {**os.environ, "ILEEN_DATA_DIR": str(data)}
-    done = subprocess.run([*ILEEN, *arguments], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stderr
-    return done.stdout
-
-
-@contextmanager
-def up(data: Path, **environment: str) -> Iterator[tuple[dict[str, Any], "subprocess.Popen[str]"]]:
-    child = subprocess.Popen(
-        [*ILEEN, "up", "--json", "--port", "0"],
-        env={**os.environ, "ILEEN_DATA_DIR": str(data), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None and child.stderr is not None
-    try:
-        line = child.stdout.readline()
-        assert line, child.stderr.read()
-        yield json.loads(line), child
-    finally:
-        child.send_signal(signal.SIGTERM)
-        rest, errors = child.communicate(timeout=60)
-        assert rest == "", "standard output carries the one line of JSON and nothing else"
-        assert "Traceback" not in errors, errors
-
-
-def wallet(facts: dict[str, Any]) -> dict[str, str]:
-    answer = httpx2.get(f"{facts['url']}/v1/wallet", headers={"Authorization": f"Bearer {facts['api_key']}"})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+from running import ILEEN, run, up, wallet
 
 
 def test_up_holds_meters_and_captures_a_call_and_finds_its_data_again(tmp_path: Path) -> None:
