@@ -21,7 +21,7 @@ import structlog
 from msgspec import Struct
 
 from ileen.base import crash
-from ileen.base.clock import Clock
+from ileen.base.clock import Clock, Instant
 from ileen.base.errors import IleenError, Unavailable
 from ileen.ledger import rules
 from ileen.ledger.model import Command, Receipt
@@ -56,6 +56,7 @@ class Lane:
 
     def __init__(self, database: Database, rows: Rows, clock: Clock, name: str) -> None:
         self._database, self._rows, self._clock = database, rows, clock
+        self._last = Instant(0)
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
@@ -123,7 +124,8 @@ class Lane:
         results: list[Result] = []
         with self._database.write() as connection:
             states = self._rows.load(connection, commands)
-            at = self._clock.now()
+            # A clock set back must not date an entry before the one it follows, nor open yesterday's window again.
+            at = self._last = max(self._clock.now(), self._last)
             crash.point("ledger.lane.loaded")
             decided: list[tuple[rules.State, rules.Decision]] = []
             for command in commands:

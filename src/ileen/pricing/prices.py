@@ -6,7 +6,7 @@ A class of tokens without a price of its own bears its parent's: see `_PARENTS`.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -19,7 +19,7 @@ from genai_prices.types import ModelPrice, TieredPrices
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from ileen.base.clock import Instant, to_datetime
+from ileen.base.clock import SECOND, Instant, to_datetime
 from ileen.base.errors import ModelNotPriced
 from ileen.pricing.card import Card, PricingFileInvalid, check_decimal, load_cards, read_toml
 from ileen.pricing.tariff import FORMULA, Exchange, Tariff, Terms, Tier
@@ -41,6 +41,9 @@ _PARENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "output_image": ("output_image_mtok", "output_mtok", "input_mtok"),
 }
 """For each class of tokens the catalogue's prices that may apply, the most exact first."""
+
+_QUARTER_US: Final = 900 * SECOND
+"""Tariffs are looked up per quarter of an hour: some providers charge less at certain hours of the day."""
 
 _HERE: Final = Path(__file__).parent
 
@@ -78,7 +81,7 @@ class Prices:
     def __init__(self, cards: list[Card], own: list[OwnPrice], rates: list[_Rate], fx_rate: str | None) -> None:
         self._cards, self._own, self._rates, self._fx_rate = cards, own, rates, fx_rate
         self._catalogue = f"genai-prices {version('genai-prices')}"
-        self._tariff_of_day = lru_cache(maxsize=4096)(self._make_tariff)
+        self._tariff_of_quarter = lru_cache(maxsize=4096)(self._make_tariff)
 
     @classmethod
     def load(
@@ -90,21 +93,24 @@ class Prices:
         fx_file: Path | None = None,
     ) -> Self:
         """Read the files; those not named are the packaged ones. Raises: PricingFileInvalid."""
+        if fx_rate is not None:
+            check_decimal(fx_rate, "The exchange rate", low="0.000001")
         own = read_toml(price_file, _PriceFile).prices if price_file else []
         for price in own:
             _check_own(price, price_file.name if price_file else "")
-        rates = sorted(read_toml(fx_file or _HERE / "reference_rates.toml", _RateFile).rates, key=lambda r: r.date)
+        fx_path = fx_file or _HERE / "reference_rates.toml"
+        rates = sorted(read_toml(fx_path, _RateFile).rates, key=lambda rate: rate.date)
         for rate in rates:
-            check_decimal(rate.usd_per_eur, f"the rate of {rate.date}", low="0.000001")
+            check_decimal(rate.usd_per_eur, f"{fx_path.name}: the rate of {rate.date}", low="0.000001")
         if not rates:
-            raise PricingFileInvalid("The exchange rate file has no [[rates]].")
+            raise PricingFileInvalid(f"{fx_path.name}: it has no [[rates]].")
         return cls(load_cards(rate_card or _HERE / "default_card.toml"), own, rates, fx_rate)
 
     def tariff(
         self, *, model: str, provider: str | None, mode: str | None, activity: str | None, at: Instant
     ) -> Tariff:
         """Return the terms of a call at an instant. Raises: ModelNotPriced, ActivityUnknown."""
-        return self._tariff_of_day(model, provider, mode, activity, to_datetime(at).date())
+        return self._tariff_of_quarter(model, provider, mode, activity, at // _QUARTER_US)
 
     def activities(self) -> dict[str, list[str]]:
         """Return the newest card's modes and their activities."""
@@ -157,12 +163,14 @@ class Prices:
         return []
 
     def _make_tariff(
-        self, model: str, provider: str | None, mode: str | None, activity: str | None, day: date
+        self, model: str, provider: str | None, mode: str | None, activity: str | None, quarter: int
     ) -> Tariff:
+        moment = to_datetime(Instant(quarter * _QUARTER_US))
+        day = moment.date()
         card = self._card(day)
         mode, complexity = card.place(mode, activity)
         markup, fee = card.terms(complexity, model, activity)
-        found = self._own_price(model, provider, day) or self._catalogue_price(model, provider, day)
+        found = self._own_price(model, provider, day) or self._catalogue_price(model, provider, moment)
         if found is None:
             raise ModelNotPriced(model=model)
         tiers, per_request, source, priced_on, owner = found
@@ -205,7 +213,7 @@ class Prices:
         tiers += [Tier(above=above, usd_per_mtok=_own_classes({**price.usd_per_mtok, **p})) for above, p in steps]
         return tiers, price.usd_per_request, price.source, price.effective.isoformat(), price.provider
 
-    def _catalogue_price(self, model: str, provider: str | None, day: date) -> "_Found | None":
+    def _catalogue_price(self, model: str, provider: str | None, moment: datetime) -> "_Found | None":
         snapshot = get_snapshot()
         if provider is not None and all(known.id != provider for known in snapshot.providers):
             return None  # a provider of the operator's own: only the operator knows its prices
@@ -213,14 +221,14 @@ class Prices:
             owner, known = snapshot.find_provider_model(model, None, provider, None)
         except LookupError:
             return None
-        price = known.get_prices(datetime(day.year, day.month, day.day, tzinfo=UTC))
+        price = known.get_prices(moment)
         tiers = _tiers(price)
         if tiers is None:
             return None
         per_request = price.requests_kcount
         assert not isinstance(per_request, TieredPrices), "a price per request has no context tiers"
         fee = _plain(Decimal(per_request) / 1000) if per_request else "0"
-        return tiers, fee, self._catalogue, day.isoformat(), owner.id
+        return tiers, fee, self._catalogue, moment.date().isoformat(), owner.id
 
 
 _Found = tuple[list[Tier], str, str, str, str]

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from ileen.base.errors import Corrupt
 from ileen.base.money import NANO, write
 from ileen.pricing.usage import INPUT_CLASSES, OUTPUT_CLASSES, TokenUsage
 
@@ -104,8 +105,11 @@ class Tariff:
 
     @classmethod
     def read(cls, body: str) -> Self:
-        """Read a stored body."""
-        return cls(msgspec.json.decode(body, type=Terms))
+        """Read a stored body. Raises: Corrupt for a formula this version does not know."""
+        terms = msgspec.json.decode(body, type=Terms)
+        if terms.formula != FORMULA:
+            raise Corrupt(f"A tariff of formula {terms.formula} cannot be calculated by this version of Ileen.")
+        return cls(terms)
 
     def charge(self, usage: TokenUsage) -> Charged:
         """Return what a completed call costs."""

@@ -6,14 +6,22 @@ that they queue instead of failing half-way. PostgreSQL: READ COMMITTED with exp
 """
 
 import contextlib
+import sqlite3
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self
 
+import psycopg
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
+_DRIVER_ERRORS = (
+    sqlite3.OperationalError,
+    sqlite3.InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+)
 _POSTGRESQL = "postgresql+psycopg"
 
 
@@ -74,9 +82,10 @@ class Database:
 
 def is_transient(error: BaseException) -> bool:
     """Tell whether trying the same transaction again can help: a busy lock, a deadlock, a lost connection."""
-    if not isinstance(error, DBAPIError):
-        return False
-    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    # Bulk statements run on bare cursors, so that the drivers' own errors come through unwrapped.
+    return isinstance(error, _DRIVER_ERRORS)
 
 
 def _open_sqlite(url: sqlalchemy.URL) -> Engine:

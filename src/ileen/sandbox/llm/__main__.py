@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--until-stdin-closes", action="store_true")
     given = parser.parse_args()
-    if given.host not in {"127.0.0.1", "localhost", "::1"}:
+    if given.host not in {"127.0.0.1", "localhost"}:
         sys.exit("The sandbox provider binds to loopback only: use --host 127.0.0.1.")
     listener = socket.create_server((given.host, given.port), backlog=2048)
     logging.getLogger("uvicorn.error").addFilter(lambda record: "Exception in ASGI" not in record.getMessage())

@@ -20,7 +20,7 @@ class Asked:
         self.model = str(body.get("model"))
         blocks = list(_blocks(body))
         prompt = "\n".join(text for text, _ in blocks)
-        tools = body.get("tools") or []
+        tools = [tool for tool in body.get("tools") or [] if isinstance(tool, dict) and "name" in tool]
         self.tool = tools[0] if tools and "call a tool" in prompt.lower() else None
         last = words.text_of((body.get("messages") or [{}])[-1].get("content"))
         self.text, self.short = words.cut("" if self.tool else words.answer(last), body.get("max_tokens"))
@@ -29,12 +29,13 @@ class Asked:
         self.cache_read = self.cache_write = 0
         self.hour = False
         if marked:
-            head = "\n".join(text for text, _ in blocks[: marked[-1] + 1])
+            whole_head = "\n".join(text for text, _ in blocks[: marked[-1] + 1])
+            head = words.mark(whole_head)
             self.hour = blocks[marked[-1]][1] == "1h"
             if head in seen:
-                self.cache_read = words.tokens(head)
+                self.cache_read = words.tokens(whole_head)
             else:
-                self.cache_write = words.tokens(head)
+                self.cache_write = words.tokens(whole_head)
             seen.add(head)
         self.input_tokens = max(whole - self.cache_read - self.cache_write, 0)
         self.total_input = whole

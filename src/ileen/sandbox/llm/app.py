@@ -24,6 +24,7 @@ MODELS = (
     "claude-sonnet-4-5", "claude-haiku-4-5",
 )  # fmt: skip
 _CREATED = 1_767_225_600  # the sandbox's models are all of one day
+_SEEN_MAX = 10_000  # prompts remembered for cached tokens, before all are forgotten
 _encode = msgspec.json.encode
 
 
@@ -73,6 +74,7 @@ class Provider:
             await answer.error(400, "The body is not a JSON object", anthropic=speaks_anthropic)
             return
         self.calls[path] += 1
+        self._forget()
         self.last_body = body
         model, _, suffix = str(body.get("model", "")).partition("#")
         body["model"] = model
@@ -84,6 +86,10 @@ class Provider:
             await answer.error(faults.status, "The sandbox was asked to fail", anthropic=speaks_anthropic)
             return
         await self._serve(answer, f"{surface}/{rest}", body)
+
+    def _forget(self) -> None:
+        if len(self.seen) > _SEEN_MAX:
+            self.seen.clear()
 
     async def _serve(self, answer: "_Answer", route: str, body: Json) -> None:
         id_ = f"{next(self._numbers):024d}"

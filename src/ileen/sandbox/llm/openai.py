@@ -30,12 +30,18 @@ class Asked:
         self.cached = _cached(prompt, seen)
 
 
+def _functions(body: Json) -> list[Json]:
+    """Return the functions among a request's tools; a provider's own tools are never called here."""
+    tools = [tool for tool in body.get("tools") or [] if isinstance(tool, dict)]
+    return [function for tool in tools if "name" in (function := tool.get("function") or tool)]
+
+
 def _cached(prompt: str, seen: set[str]) -> int:
     """Count the tokens of the longest run of whole 1,024-token blocks from the start that was seen before."""
     block = 1024 * 4
     cached = 0
     for end in range(block, len(prompt) + 1, block):
-        head = prompt[:end]
+        head = words.mark(prompt[:end])
         if head in seen:
             cached = end // 4
         seen.add(head)
@@ -47,7 +53,7 @@ def chat_asked(body: Json, seen: set[str]) -> Asked:
     messages = body.get("messages") or []
     prompt = "\n".join(words.text_of(m.get("content")) for m in messages if isinstance(m, dict))
     limit = body.get("max_completion_tokens", body.get("max_tokens"))
-    tools = [tool.get("function", tool) for tool in body.get("tools") or []]
+    tools = _functions(body)
     return Asked(str(body.get("model")), prompt, limit, tools, seen)
 
 
@@ -119,7 +125,7 @@ def responses_asked(body: Json, seen: set[str]) -> Asked:
     else:
         prompt = "\n".join(words.text_of(item.get("content")) for item in given or [] if isinstance(item, dict))
     prompt = f"{body.get('instructions') or ''}\n{prompt}".strip()
-    return Asked(str(body.get("model")), prompt, body.get("max_output_tokens"), body.get("tools") or [], seen)
+    return Asked(str(body.get("model")), prompt, body.get("max_output_tokens"), _functions(body), seen)
 
 
 def response(body: Json, asked: Asked, id_: str, created: int, faults: Faults, *, status: str = "completed") -> Json:
@@ -191,7 +197,8 @@ def _response_events(body: Json, asked: Asked, id_: str, created: int, faults: F
 def embeddings(body: Json, faults: Faults) -> Json:
     """Return embeddings: unit vectors, as numbers or base64."""
     given = body.get("input")
-    texts = [given] if isinstance(given, str) else [str(text) for text in given or []]
+    is_one = isinstance(given, str) or (isinstance(given, list) and bool(given) and isinstance(given[0], int))
+    texts = [str(given)] if is_one else [str(text) for text in given or []]
     size = body.get("dimensions") or 256
     vectors = [words.vector(text, size) for text in texts]
     in_base64 = body.get("encoding_format") == "base64"

@@ -30,6 +30,11 @@ def tokens(text: str) -> int:
     return -(-len(text) // 4)
 
 
+def mark(text: str) -> str:
+    """Return a short name for a text, by which it is recognised later without being kept."""
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
 def answer(prompt: str) -> str:
     """Return an answer that names what was asked and is the same for the same prompt."""
     seed = hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
