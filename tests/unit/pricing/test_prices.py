@@ -108,6 +108,19 @@ def test_a_charge_without_markup_is_what_the_catalogue_calculates(tmp_path: Path
         assert 0 <= tariff.charge(usage).nano - theirs * 10**9 < 1, fixture.stem
 
 
+@pytest.mark.parametrize("time", ["00:15", "00:29:59", "00:30", "16:15", "16:29:59", "16:31", "23:59:59"])
+def test_a_price_that_changes_by_the_hour_is_the_catalogue_s_at_that_time(tmp_path: Path, time: str) -> None:
+    moment = datetime.fromisoformat(f"2026-01-15T{time}+00:00")
+    tariff = find(plain(tmp_path), "deepseek-chat", "deepseek", at=to_instant(moment))
+    theirs = calc_price(
+        Usage(input_tokens=1000, output_tokens=1000),
+        "deepseek-chat",
+        provider_id="deepseek",
+        genai_request_timestamp=moment,
+    )
+    assert tariff.charge(TokenUsage(input=1000, output=1000)).nano == theirs.total_price * 10**9
+
+
 def test_an_embedding_costs_what_the_catalogue_calculates(tmp_path: Path) -> None:
     charge = find(plain(tmp_path), "text-embedding-3-small", "openai").charge(TokenUsage(input=1_000_000))
     assert (

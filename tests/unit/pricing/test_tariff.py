@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ileen.base.clock import ManualClock
+from ileen.base.errors import Corrupt
 from ileen.base.money import NANO
 from ileen.pricing import Prices, Tariff, TokenUsage
 from ileen.pricing.tariff import Exchange, Terms, Tier
@@ -155,6 +156,12 @@ def test_a_replayed_tariff_gives_the_identical_id_and_charge(tariff: Tariff, usa
     assert (again.id, again.body) == (tariff.id, tariff.body)
     assert again.charge(usage).nano == tariff.charge(usage).nano
     assert again.charge(usage).explanation == tariff.charge(usage).explanation
+
+
+def test_a_tariff_of_an_unknown_formula_is_refused_not_calculated() -> None:
+    later = Tariff(replace(TERMS, formula=2)).body
+    with pytest.raises(Corrupt, match="formula 2"):
+        Tariff.read(later)
 
 
 def test_different_terms_have_different_ids() -> None:
