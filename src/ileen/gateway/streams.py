@@ -6,6 +6,7 @@ S2  the event that ends a stream, and all behind it, is never passed on by `feed
 S3  a stream that did not reach its end event has not completed, whatever it carried before.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -54,7 +55,7 @@ def stream_of(surface: Surface, *, hide_usage: bool) -> Stream:
     return Chat(hide_usage=hide_usage)
 
 
-class _Events:
+class _Events(ABC):
     """Cuts bytes into whole events and keeps the rest for later."""
 
     triggers: tuple[bytes, ...] = ()
@@ -103,8 +104,9 @@ class _Events:
             position += len(event)
         return b"".join(out)
 
+    @abstractmethod
     def _take(self, event: bytes, payload: bytes) -> bytes:
-        raise NotImplementedError
+        """Note what an event tells; return what of it is passed on."""
 
 
 class _Chunk(Struct):
