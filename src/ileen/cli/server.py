@@ -196,6 +196,7 @@ def _read_demo(app: App, path: Path) -> _Demo | None:
 def _welcome(facts: dict[str, str | None]) -> None:
     url, key = facts["url"], facts["api_key"]
     offline = facts["sandbox_llm_url"] is not None
+    command = sys.argv[0] if sys.argv[0].endswith("/ileen") else "ileen"
     provider = "an offline model provider" if offline else "the model providers you configured"
     body = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'
     console.print(
@@ -212,7 +213,7 @@ A demo account has 20.00 bonus credits. Its API key:
   from openai import OpenAI; client = OpenAI(base_url="{url}/openai/v1", api_key="{key}")
   print(client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Hello"}}]))
 
-Then look: ileen wallet · ileen calls · ileen journal · ileen audit        (Ctrl-C stops everything)
+Then look, in another terminal: {command} wallet (or calls, journal, audit). Ctrl-C stops everything.
 """,
         highlight=False,
         soft_wrap=True,
