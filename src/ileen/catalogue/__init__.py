@@ -1,0 +1,1 @@
+"""The catalogue: every sentence people read, by language; money and dates by locale."""

@@ -1,0 +1,1 @@
+"""Notices: messages we owe the outside, e-mails first, run as jobs."""

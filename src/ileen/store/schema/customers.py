@@ -1,0 +1,1 @@
+"""Tables of `payments` about customers, tax ids and cards."""

@@ -1,0 +1,1 @@
+"""Tables of `accounts` about people: members, sign-in, sessions, audit events."""

@@ -1,0 +1,1 @@
+"""Tables of `notices`: what we owe the outside, mails first."""

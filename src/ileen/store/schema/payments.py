@@ -1,0 +1,1 @@
+"""Tables of `payments` about purchases and what Stripe told us."""
