@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ileen.sandbox.llm import words
+from ileen.sandbox.llm import tools, words
 from ileen.sandbox.llm.faults import Faults
 
 Json = dict[str, Any]
@@ -20,11 +20,13 @@ class Asked:
         self.model = str(body.get("model"))
         blocks = list(_blocks(body))
         prompt = "\n".join(text for text, _ in blocks)
-        tools = [tool for tool in body.get("tools") or [] if isinstance(tool, dict) and "name" in tool]
-        self.tool = tools[0] if tools and "call a tool" in prompt.lower() else None
-        last = words.text_of((body.get("messages") or [{}])[-1].get("content"))
+        offered = [tool for tool in body.get("tools") or [] if isinstance(tool, dict) and "name" in tool]
+        latest = (body.get("messages") or [{}])[-1].get("content")
+        choice = tools.Choice.read(body.get("tool_choice"), answered=_is_tool_result(latest))
+        self.tool = tools.choose(offered, choice, prompt)
+        last = words.text_of(latest)
         self.text, self.short = words.cut("" if self.tool else words.answer(last), body.get("max_tokens"))
-        whole = words.tokens(prompt) + sum(words.tokens(str(tool)) for tool in tools)
+        whole = words.tokens(prompt) + sum(words.tokens(str(tool)) for tool in offered)
         marked = [i for i, (_, mark) in enumerate(blocks) if mark]
         self.cache_read = self.cache_write = 0
         self.hour = False
@@ -73,6 +75,12 @@ def events(asked: Asked, id_: str, faults: Faults) -> Iterator[Json]:
         end["usage"] = {"output_tokens": 2**50 if faults.wrong_usage else asked.output_tokens}
     yield end
     yield {"type": "message_stop"}
+
+
+def _is_tool_result(content: Any) -> bool:
+    return isinstance(content, list) and any(
+        isinstance(block, dict) and block.get("type") == "tool_result" for block in content
+    )
 
 
 def _blocks(body: Json) -> Iterator[tuple[str, str | None]]:

@@ -4,6 +4,7 @@
 # Requests are JSON of any form here: a provider reads what it understands of them.
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from itertools import count
@@ -20,10 +21,12 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Json = dict[str, Any]
 
 MODELS = (
-    "gpt-4o", "gpt-4o-mini", "gpt-5-mini", "o4-mini", "text-embedding-3-small",
-    "claude-sonnet-4-5", "claude-haiku-4-5",
+    "gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-5", "gpt-5-mini", "gpt-5-nano", "o4-mini",
+    "text-embedding-3-small", "text-embedding-3-large", "claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5",
 )  # fmt: skip
+"""The models it has. A dated name of one of them is that model; another name is answered 404, as providers do."""
 _CREATED = 1_767_225_600  # the sandbox's models are all of one day
+_NO_MODEL = "model_not_found"
 _SEEN_MAX = 10_000  # prompts remembered for cached tokens, before all are forgotten
 _encode = msgspec.json.encode
 
@@ -77,6 +80,9 @@ class Provider:
         self._forget()
         self.last_body = body
         model, _, suffix = str(body.get("model", "")).partition("#")
+        if not _is_known(model, anthropic=speaks_anthropic):
+            await answer.error(404, f"The model '{model}' does not exist", anthropic=speaks_anthropic, code=_NO_MODEL)
+            return
         body["model"] = model
         faults = Faults.read(f"{headers.get('ileen-sandbox-fault', '')},{suffix}")
         answer.faults = faults
@@ -134,7 +140,7 @@ class Provider:
         if found:
             await answer.json(200, found[0])
         else:
-            await answer.error(404, f"The model '{wanted}' does not exist", anthropic=anthropic)
+            await answer.error(404, f"The model '{wanted}' does not exist", anthropic=anthropic, code=_NO_MODEL)
 
 
 class _Answer:
@@ -169,9 +175,11 @@ class _Answer:
             await self._body(name + b"data: " + data + b"\n\n", more=True)
             if faults.stall:
                 await asyncio.sleep(3600)
+        if faults.cut is not None:  # more chunks than there were: the end of the stream is what breaks
+            raise Cut
         await self._body(b"", more=False)
 
-    async def error(self, status: int, sentence: str, *, anthropic: bool) -> None:
+    async def error(self, status: int, sentence: str, *, anthropic: bool, code: str | None = None) -> None:
         headers: list[tuple[bytes, bytes]] = []
         if self.faults.retry_after_s is not None:
             headers.append((b"retry-after", str(self.faults.retry_after_s).encode()))
@@ -181,7 +189,7 @@ class _Answer:
         if anthropic:
             await self.json(status, {"type": "error", "error": error, "request_id": self._request_id}, headers)
         else:
-            await self.json(status, {"error": {**error, "param": None, "code": None}}, headers)
+            await self.json(status, {"error": {**error, "param": None, "code": code}}, headers)
 
     async def _start(self, status: int, kind: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         request_id = self._request_id.encode()
@@ -204,6 +212,12 @@ async def _read(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+def _is_known(name: str, *, anthropic: bool) -> bool:
+    """Tell whether the provider has a model, under its own name or with a date behind it."""
+    undated = re.sub(r"-(\d{8}|\d{4}-\d{2}-\d{2}|latest)$", "", name)
+    return undated in MODELS and undated.startswith("claude") == anthropic
 
 
 def _model(name: str, *, anthropic: bool) -> Json:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from ileen.sandbox.llm import words
+from ileen.sandbox.llm import tools, words
 from ileen.sandbox.llm.faults import Faults
 
 Json = dict[str, Any]
@@ -17,12 +17,23 @@ Json = dict[str, Any]
 class Asked:
     """What a chat or responses request comes to: prompt, answer or tool call, and token counts."""
 
-    def __init__(self, model: str, prompt: str, limit: int | None, tools: list[Json], seen: set[str]) -> None:
+    def __init__(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        limit: int | None,
+        offered: list[Json],
+        choice: tools.Choice,
+        schema: Any,
+        seen: set[str],
+    ) -> None:
         self.model = model
-        self.tool = tools[0] if tools and "call a tool" in prompt.lower() else None
-        self.text, self.short = words.cut("" if self.tool else words.answer(prompt), limit)
+        self.tool = tools.choose(offered, choice, prompt)
+        whole = words.structured(schema, prompt) if schema else words.answer(prompt)
+        self.text, self.short = words.cut("" if self.tool else whole, limit)
         self.reasoning = 64 if model.startswith(("o", "gpt-5")) and limit != 0 else 0
-        self.prompt_tokens = words.tokens(prompt) + sum(words.tokens(str(tool)) for tool in tools)
+        self.prompt_tokens = words.tokens(prompt) + sum(words.tokens(str(tool)) for tool in offered)
         self.output_tokens = words.tokens(self.text) + (20 if self.tool else 0) + self.reasoning
         if limit is not None and self.output_tokens > limit:
             self.reasoning = max(0, limit - words.tokens(self.text) - (20 if self.tool else 0))
@@ -32,8 +43,8 @@ class Asked:
 
 def _functions(body: Json) -> list[Json]:
     """Return the functions among a request's tools; a provider's own tools are never called here."""
-    tools = [tool for tool in body.get("tools") or [] if isinstance(tool, dict)]
-    return [function for tool in tools if "name" in (function := tool.get("function") or tool)]
+    given = [tool for tool in body.get("tools") or [] if isinstance(tool, dict)]
+    return [function for tool in given if "name" in (function := tool.get("function") or tool)]
 
 
 def _cached(prompt: str, seen: set[str]) -> int:
@@ -52,9 +63,17 @@ def chat_asked(body: Json, seen: set[str]) -> Asked:
     """Read a chat completion request."""
     messages = body.get("messages") or []
     prompt = "\n".join(words.text_of(m.get("content")) for m in messages if isinstance(m, dict))
-    limit = body.get("max_completion_tokens", body.get("max_tokens"))
-    tools = _functions(body)
-    return Asked(str(body.get("model")), prompt, limit, tools, seen)
+    answered = bool(messages) and isinstance(messages[-1], dict) and messages[-1].get("role") == "tool"
+    wanted = _object(body.get("response_format"))
+    return Asked(
+        str(body.get("model")),
+        prompt,
+        limit=body.get("max_completion_tokens", body.get("max_tokens")),
+        offered=_functions(body),
+        choice=tools.Choice.read(body.get("tool_choice"), answered=answered),
+        schema=_object(wanted.get("json_schema")).get("schema") or _any_object(wanted),
+        seen=seen,
+    )
 
 
 def chat(body: Json, asked: Asked, id_: str, created: int, faults: Faults) -> Json:
@@ -125,7 +144,28 @@ def responses_asked(body: Json, seen: set[str]) -> Asked:
     else:
         prompt = "\n".join(words.text_of(item.get("content")) for item in given or [] if isinstance(item, dict))
     prompt = f"{body.get('instructions') or ''}\n{prompt}".strip()
-    return Asked(str(body.get("model")), prompt, body.get("max_output_tokens"), _functions(body), seen)
+    last = given[-1] if isinstance(given, list) and given else None
+    wanted = _object(_object(body.get("text")).get("format"))
+    return Asked(
+        str(body.get("model")),
+        prompt,
+        limit=body.get("max_output_tokens"),
+        offered=_functions(body),
+        choice=tools.Choice.read(
+            body.get("tool_choice"), answered=isinstance(last, dict) and last.get("type") == "function_call_output"
+        ),
+        schema=wanted.get("schema") or _any_object(wanted),
+        seen=seen,
+    )
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _any_object(wanted: Json) -> Json | None:
+    """Return the schema of plain JSON mode: any object."""
+    return {"type": "object", "properties": {"answer": {}}} if wanted.get("type") == "json_object" else None
 
 
 def response(body: Json, asked: Asked, id_: str, created: int, faults: Faults, *, status: str = "completed") -> Json:

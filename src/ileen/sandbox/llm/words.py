@@ -4,6 +4,7 @@
 # Requests are JSON of any form here: a provider reads what it understands of them.
 
 import hashlib
+import json
 import re
 import struct
 from math import sqrt
@@ -84,20 +85,43 @@ def text_of(content: Any) -> str:
     return "\n".join(parts)
 
 
-def example(schema: Any) -> Any:
-    """Return a value that fits a JSON schema, for a tool call's arguments."""
-    if not isinstance(schema, dict):
-        return "example"
-    if schema.get("enum"):
-        return schema["enum"][0]
-    match schema.get("type"):
+def structured(schema: Any, prompt: str) -> str:
+    """Return JSON that fits a schema, its free texts made of the answer to the prompt."""
+    return json.dumps(example(schema, text=answer(prompt)), ensure_ascii=False)
+
+
+def example(schema: Any, *, text: str = "example", within: Any = None, depth: int = 0) -> Any:
+    """Return a value that fits a JSON schema; references are followed, nesting ends at a depth no schema needs."""
+    within = schema if within is None else within
+    if not isinstance(schema, dict) or depth > 16:  # a schema may refer to itself
+        return text
+    if "$ref" in schema:
+        return example(_referred(within, schema["$ref"]), text=text, within=within, depth=depth + 1)
+    if "const" in schema or schema.get("enum"):
+        return schema["const"] if "const" in schema else schema["enum"][0]
+    for name in ("anyOf", "oneOf", "allOf"):
+        if schema.get(name):
+            return example(schema[name][0], text=text, within=within, depth=depth + 1)
+    kind = schema.get("type")
+    match kind[0] if isinstance(kind, list) and kind else kind:
         case "object":
-            return {name: example(part) for name, part in schema.get("properties", {}).items()}
+            parts = schema.get("properties", {}).items()
+            return {name: example(part, text=text, within=within, depth=depth + 1) for name, part in parts}
         case "array":
-            return [example(schema.get("items"))]
+            count = max(1, int(schema.get("minItems", 1)))
+            return [example(schema.get("items"), text=text, within=within, depth=depth + 1)] * min(count, 100)
         case "integer" | "number":
-            return 1
+            return schema.get("minimum", 1)
         case "boolean":
             return True
+        case "null":
+            return None
         case _:
-            return "example"
+            return text[: schema["maxLength"]] if isinstance(schema.get("maxLength"), int) else text
+
+
+def _referred(schema: Any, reference: Any) -> Any:
+    """Follow a reference such as `#/$defs/Step` inside one schema."""
+    for step in str(reference).removeprefix("#/").split("/"):
+        schema = schema.get(step) if isinstance(schema, dict) else None
+    return schema
