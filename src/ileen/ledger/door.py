@@ -78,6 +78,11 @@ class Ledger:
         with self._database.read() as connection:
             return reads.hold(connection, wallet, hold)
 
+    def hold_of_key(self, wallet: WalletId, key: str) -> Hold | None:
+        """Return the hold that the command with this idempotency key was about, or None if there was none."""
+        with self._database.read() as connection:
+            return reads.hold_of_key(connection, wallet, key)
+
     def call(self, wallet: WalletId, hold: HoldId) -> Call:
         """Return a call by its hold's id. Raises: NotFound."""
         with self._database.read() as connection:

@@ -77,6 +77,14 @@ def hold(connection: Connection, id_: WalletId, hold_id: HoldId) -> Hold:
     return rows.hold_of(row)
 
 
+def hold_of_key(connection: Connection, id_: WalletId, key: str) -> Hold | None:
+    """Return the hold that the command with this idempotency key was about, or None if there was none."""
+    journal, table = schema.entry, schema.hold
+    named = select(journal.c.ref).where(_of(journal, id_), journal.c.key == key).scalar_subquery()
+    row = connection.execute(select(table).where(_of(table, id_), table.c.id == named)).one_or_none()
+    return rows.hold_of(row) if row else None
+
+
 def call(connection: Connection, id_: WalletId, hold_id: HoldId) -> Call:
     """Return a call by its hold. Raises: NotFound."""
     row = connection.execute(_calls(id_).where(schema.hold.c.id == hold_id)).one_or_none()

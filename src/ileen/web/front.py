@@ -16,7 +16,7 @@ from ileen.pricing import Prices
 from ileen.store.engine import Database
 from ileen.web.api import build_api
 from ileen.web.house import House
-from ileen.web.problems import MEDIA_TYPE, encode
+from ileen.web.problems import MEDIA_TYPE, encode, request_id
 from ileen.web.quotes import Quotes
 
 Message = MutableMapping[str, Any]
@@ -57,7 +57,9 @@ class Front:
         if scope["type"] != "http":
             await self._api(scope, receive, send)
             return
-        send = _with_request_id(send, self._ids.mint("req"))
+        given = self._ids.mint("req")
+        request_id.set(given)
+        send = _with_request_id(send, given)
         path: str = scope["path"]
         if path.startswith(_GATEWAY_PREFIXES):
             await self._gateway(scope, receive, send)
@@ -102,12 +104,12 @@ def build(
     return Front(api=build_api(house), gateway=gateway, ids=ids)
 
 
-def _with_request_id(send: Send, request_id: str) -> Send:
+def _with_request_id(send: Send, given: str) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             if not any(name.lower() == b"ileen-request-id" for name, _ in headers):
-                headers.append((b"ileen-request-id", request_id.encode()))
+                headers.append((b"ileen-request-id", given.encode()))
             message["headers"] = headers
         await send(message)
 
@@ -150,7 +152,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _answer(send: Send, error: IleenError) -> None:
-    body = encode(error.problem())
+    body = encode(error)
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -6,6 +6,7 @@ Refuses to know: what the endpoints do.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 
 import structlog
@@ -34,6 +35,9 @@ from ileen.store.engine import is_transient
 
 MEDIA_TYPE: Final = "application/problem+json"
 
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the request under way; the front door sets it, every problem names it, so that support can find it."""
+
 SCHEMA: Final[dict[str, Any]] = {
     "title": "Problem",
     "type": "object",
@@ -45,6 +49,7 @@ SCHEMA: Final[dict[str, Any]] = {
         "status": {"type": "integer", "description": "The HTTP status."},
         "code": {"type": "string", "description": "The stable code to branch on; see the error reference."},
         "detail": {"type": "string", "description": "What happened this time, in a sentence for people."},
+        "request_id": {"type": "string", "description": "Quote it to support; also in `Ileen-Request-Id`."},
         "fields": {
             "type": "array",
             "description": "For `request_invalid`: what is wrong with which field.",
@@ -98,7 +103,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
-                    "example": _EXAMPLES[status].problem(),
+                    "example": {**_EXAMPLES[status].problem(), "request_id": "req_01KB2Z8M6T0000000000000000"},
                 }
             },
         }
@@ -106,8 +111,9 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def encode(document: Mapping[str, object]) -> bytes:
+def encode(error: IleenError) -> bytes:
     """Write a problem as JSON. What came in with the request may not be encodable; it is replaced, not trusted."""
+    document: Mapping[str, object] = {**error.problem(), "request_id": request_id.get()}
     return json.dumps(document, default=str, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
@@ -118,7 +124,7 @@ def respond(error: IleenError, *, headers: Mapping[str, str] | None = None) -> R
         extra["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable):
         extra["Retry-After"] = "1"
-    return Response(encode(error.problem()), status_code=error.status, media_type=MEDIA_TYPE, headers=extra)
+    return Response(encode(error), status_code=error.status, media_type=MEDIA_TYPE, headers=extra)
 
 
 def install(app: FastAPI, *, buy_url: str | None) -> None:

@@ -4,14 +4,16 @@ Owns: the defaults of API keys, the pinning of tariffs, the translation of usage
 Refuses to know: HTTP. Prices are pinned when a hold is made and used again for its capture and its explanation.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from ileen.accounts import ApiKey
 from ileen.base.clock import Clock
-from ileen.base.errors import ActivityUnknown, ModelNotPriced, RequestInvalid
+from ileen.base.errors import ActivityUnknown, KeyReused, ModelNotPriced, RequestInvalid
+from ileen.base.ids import WalletId
 from ileen.base.money import parse
 from ileen.ledger import Ledger
-from ileen.ledger.model import Attribution, Hold, Usage
+from ileen.ledger.model import Attribution, Command, Hold, Receipt, Usage
 from ileen.ledger.reads import Call
 from ileen.pricing import Prices, Tariff, normalise
 from ileen.web.models import Attributed, Measured, UsageReport
@@ -94,6 +96,20 @@ class Quotes:
     def tariff_of(self, hold: Hold) -> Tariff | None:
         """Return the prices pinned with a hold."""
         return None if hold.tariff is None else Tariff.read(self._ledger.tariff(hold.tariff))
+
+    def run_repeatable(self, wallet: WalletId, key: str, command: Callable[[Tariff | None], Command]) -> Receipt:
+        """Run a command under the prices of now, or of its first time if it was asked before and prices have changed.
+
+        A request repeated after midnight is then the same request, and one with other content still a conflict.
+        Raises: the command's refusals.
+        """
+        try:
+            return self._ledger.run(command(None))
+        except KeyReused:
+            first = self._ledger.hold_of_key(wallet, key)
+            if first is None or first.tariff is None:
+                raise
+            return self._ledger.run(command(self.tariff_of(first)))
 
     def explain(self, call: Call) -> dict[str, object] | None:
         """Return the calculation of a captured call's charge; None if the application gave the amount itself."""

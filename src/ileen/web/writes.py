@@ -13,6 +13,7 @@ from ileen.base.errors import RequestInvalid
 from ileen.base.ids import HoldId
 from ileen.base.money import parse
 from ileen.ledger.model import Authorize, Capture, Charge, Receipt, Void
+from ileen.pricing import Tariff
 from ileen.web import views
 from ileen.web.house import House, InHouse, SpendCaller
 from ileen.web.models import (
@@ -53,25 +54,28 @@ def create_hold(
     with today's prices pinned for the capture.
     """
     attribution = house.quotes.attribution(caller.key, request)
-    if request.amount is not None:
-        tariff = house.quotes.pin_if_priced(attribution)
-        amount = parse(request.amount)
-    else:
-        assert request.input_tokens is not None and request.output_tokens is not None
-        tariff = house.quotes.pin(attribution)
-        amount = tariff.bound(input_tokens=request.input_tokens, output_tokens=request.output_tokens)
-    lifetime_s = request.lifetime_s or house.hold_lifetime_s
-    command = Authorize(
-        wallet=caller.wallet,
-        key=_key("authorize", key, house),
-        hold=HoldId(house.ids.mint("hold")),
-        amount=amount,
-        at_least=_at_least(request, amount),
-        lifetime_us=lifetime_s * SECOND,
-        attribution=attribution,
-        tariff=tariff.id if tariff else None,
-    )
-    receipt = _mark(response, house.ledger.run(command))
+    name = _key("authorize", key, house)
+
+    def command(first: Tariff | None) -> Authorize:
+        if request.amount is not None:
+            tariff = first or house.quotes.pin_if_priced(attribution)
+            amount = parse(request.amount)
+        else:
+            assert request.input_tokens is not None and request.output_tokens is not None
+            tariff = first or house.quotes.pin(attribution)
+            amount = tariff.bound(input_tokens=request.input_tokens, output_tokens=request.output_tokens)
+        return Authorize(
+            wallet=caller.wallet,
+            key=name,
+            hold=HoldId(house.ids.mint("hold")),
+            amount=amount,
+            at_least=_at_least(request, amount),
+            lifetime_us=(request.lifetime_s or house.hold_lifetime_s) * SECOND,
+            attribution=attribution,
+            tariff=tariff.id if tariff else None,
+        )
+
+    receipt = _mark(response, house.quotes.run_repeatable(caller.wallet, name, command))
     return views.hold_answer(house.ledger.hold(caller.wallet, HoldId(receipt.ref)), receipt)
 
 
@@ -122,18 +126,22 @@ def create_charge(
     Send an `Idempotency-Key`, for example the provider's request id, so that a repeated report is booked once.
     """
     attribution = house.quotes.attribution(caller.key, request)
-    tariff = house.quotes.pin(attribution) if request.usage else None
-    amount, usage = house.quotes.measure(request, tariff)
-    command = Charge(
-        wallet=caller.wallet,
-        key=_key("charge", key, house),
-        hold=HoldId(house.ids.mint("hold")),
-        amount=amount,
-        attribution=attribution,
-        tariff=tariff.id if tariff else None,
-        usage=usage,
-    )
-    return views.charge_answer(_mark(response, house.ledger.run(command)))
+    name = _key("charge", key, house)
+
+    def command(first: Tariff | None) -> Charge:
+        tariff = (first or house.quotes.pin(attribution)) if request.usage else None
+        amount, usage = house.quotes.measure(request, tariff)
+        return Charge(
+            wallet=caller.wallet,
+            key=name,
+            hold=HoldId(house.ids.mint("hold")),
+            amount=amount,
+            attribution=attribution,
+            tariff=tariff.id if tariff else None,
+            usage=usage,
+        )
+
+    return views.charge_answer(_mark(response, house.quotes.run_repeatable(caller.wallet, name, command)))
 
 
 def _key(operation: str, header: str | None, house: House) -> str:

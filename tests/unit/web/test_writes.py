@@ -219,3 +219,32 @@ async def test_absurd_usage_is_refused_and_the_hold_stays_open(world, usage) -> 
 
     assert (answer.status_code, answer.json()["code"]) == (422, "usage_invalid")
     assert world.rows() == rows
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "other"),
+    [
+        (
+            "/v1/holds",
+            {"model": "gpt-4o-mini", "input_tokens": 1200, "output_tokens": 400},
+            {"model": "gpt-4o-mini", "input_tokens": 1200, "output_tokens": 401},
+        ),
+        (
+            "/v1/charges",
+            {"model": "gpt-4o-mini", "usage": USAGE},
+            {"model": "gpt-4o-mini", "usage": {**USAGE, "prompt_tokens": 1201, "total_tokens": 1551}},
+        ),
+    ],
+)
+async def test_a_repeated_request_is_answered_as_first_under_other_prices(world, path, content, other) -> None:
+    """Prices are dated: asked again after midnight, the same request used to be refused as another one."""
+    headers = {"Idempotency-Key": "step-7"}
+    first = await world.http.post(path, json=content, headers=headers)
+    world.clock.advance(86_400)
+
+    again = await world.http.post(path, json=content, headers=headers)
+    changed = await world.http.post(path, json=other, headers=headers)
+
+    assert (first.status_code, again.status_code, changed.status_code) == (201, 201, 409), again.text
+    assert again.headers["ileen-replayed"] == "true"
+    assert first.json()["wallet"] == again.json()["wallet"]
