@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Struct
 
 _FOR_TESTS: Final = {"ILEEN_CRASH_AT", "ILEEN_TEST_DATABASE_URL", "ILEEN_CHROMIUM"}
-_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 class SettingInvalid(ValueError):
@@ -54,6 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     stall_timeout_s: int = 60
     body_bytes_max: int = 20 * 1024 * 1024
     calls_max: int = 256
+    unpriced: str = "refuse"
     buy_url: str = ""
 
     @classmethod
@@ -106,10 +106,13 @@ def _database_url(name: str, text: str) -> str:
     return text
 
 
-def _log_level(name: str, text: str) -> str:
-    if text not in _LOG_LEVELS:
-        raise SettingInvalid(f"{name} must be one of {', '.join(_LOG_LEVELS)}.")
-    return text
+def _one_of(*words: str) -> Callable[[str, str], str]:
+    def read(name: str, text: str) -> str:
+        if text not in words:
+            raise SettingInvalid(f"{name} must be one of {', '.join(words)}.")
+        return text
+
+    return read
 
 
 def _whole(low: int, high: int) -> Callable[[str, str], int]:
@@ -143,7 +146,7 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "database_url": _database_url,
     "host": _text,
     "port": _whole(0, 65535),
-    "log_level": _log_level,
+    "log_level": _one_of("debug", "info", "warning", "error"),
     "openai_base_url": _url,
     "openai_api_key": _text,
     "anthropic_base_url": _url,
@@ -158,6 +161,7 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "stall_timeout_s": _whole(1, 3_600),
     "body_bytes_max": _whole(1024, 2**30),
     "calls_max": _whole(1, 100_000),
+    "unpriced": _one_of("refuse", "pass"),
     "buy_url": _url,
 }
 """How each setting is read; the environment's name is `ILEEN_` and the key in capitals."""

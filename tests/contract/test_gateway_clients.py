@@ -475,6 +475,14 @@ async def test_the_output_limit_is_lowered_to_what_the_wallet_covers(world: Worl
     [
         (PATHS["chat"], b"{", {}, 400, "request_malformed"),
         (PATHS["chat"], {"model": "no-such-model-9", "messages": []}, {}, 400, "model_not_priced"),
+        (PATHS["chat"], {**ASKS["chat"], "service_tier": "priority"}, {}, 400, "extra_not_priced"),
+        (
+            PATHS["messages"],
+            {**ASKS["messages"], "tools": [{"type": "web_search_20250305"}]},
+            {},
+            400,
+            "extra_not_priced",
+        ),
         (PATHS["chat"], ASKS["chat"], {"ileen-activity": "dream"}, 400, "activity_unknown"),
         (PATHS["chat"], b"x" * 100_001, {}, 413, "too_large"),
         (PATHS["messages"], ASKS["messages"], {"authorization": "Bearer ileen_sk_no"}, 401, "key_invalid"),

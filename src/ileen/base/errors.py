@@ -113,6 +113,13 @@ class ModelNotPriced(Refused):
     sentence = "No price is known for the model '{model}'. Add it to the price file to allow it."
 
 
+class ExtraNotPriced(Refused):
+    """A tool the provider runs for a fee, or a dearer service tier: refused before the call, never given away."""
+
+    code, status, title = "extra_not_priced", 400, "Extra has no price"
+    sentence = "The request asks for {extra}, which costs more than its tokens and has no price here. Leave it out."
+
+
 class TooLarge(Refused):
     """A body over the limit."""
 

@@ -5,16 +5,17 @@ is under way. Refuses to know: the pages and resources beside it.
 """
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
+from typing import Protocol as Form
 
 import structlog
 from msgspec.structs import replace
 
 from ileen.accounts import Accounts, ApiKey
 from ileen.base.clock import SECOND, Clock
-from ileen.base.errors import IleenError, KeyInvalid, MethodNotAllowed, NotFound, ProviderFailed
+from ileen.base.errors import ExtraNotPriced, IleenError, KeyInvalid, MethodNotAllowed, NotFound, ProviderFailed
 from ileen.base.ids import HoldId, Ids, body, wallet_of
-from ileen.gateway import asks
+from ileen.gateway import asks, extras
 from ileen.gateway.asks import Ask
 from ileen.gateway.callers import Callers, attribute
 from ileen.gateway.calls import Call, Forwarder, Limits
@@ -23,6 +24,7 @@ from ileen.gateway.routes import Provider, ProviderSetting, Routes, passed_back
 from ileen.gateway.settle import Settlement
 from ileen.gateway.surfaces import (
     Endpoint,
+    Protocol,
     Surface,
     endpoint_of,
     error_body,
@@ -40,7 +42,7 @@ DRAIN_S: Final = 30
 _log = structlog.get_logger()
 
 
-class GatewaySettings(Protocol):
+class GatewaySettings(Form):
     """The settings the gateway reads; `settings.Settings` has them."""
 
     @property
@@ -65,6 +67,8 @@ class GatewaySettings(Protocol):
     def calls_max(self) -> int: ...  # noqa: D102
     @property
     def buy_url(self) -> str | None: ...  # noqa: D102
+    @property
+    def unpriced(self) -> str: ...  # noqa: D102
 
 
 class Gateway:
@@ -156,6 +160,10 @@ class Gateway:
         hold: HoldId,
     ) -> None:
         ask = asks.read(surface, raw)
+        if self._settings.unpriced == "refuse":
+            extra = extras.unpriced(ask.body, anthropic=endpoint.protocol is Protocol.ANTHROPIC)
+            if extra is not None:
+                raise ExtraNotPriced(extra=extra)
         attribution = attribute(key, headers, self._prices)
         provider, ask.model = self._routes.find(endpoint.protocol, ask.model)
         ask.body["model"] = ask.model
@@ -172,14 +180,14 @@ class Gateway:
             tariff=tariff,
             attribution=attribution,
         )
-        extra: Headers = [(b"ileen-call-id", b"call_" + body(hold).encode())]
+        told: Headers = [(b"ileen-call-id", b"call_" + body(hold).encode())]
         try:
             limit = await self._authorize(ask, settlement, tariff, provider)
         except KeyInvalid:
             self._callers.forget(key)
             raise
         if limit is not None:
-            extra.append((b"ileen-output-limit", str(limit).encode()))
+            told.append((b"ileen-output-limit", str(limit).encode()))
         hide_usage = surface is Surface.CHAT and ask.stream and not ask.shows_usage
         if hide_usage:
             asks.want_usage(ask)
@@ -189,7 +197,7 @@ class Gateway:
             path=endpoint.path + suffix,
             body=asks.encode(ask.body),
             headers=_with_content_type(provider, headers),
-            extra=extra,
+            extra=told,
             streamed=ask.stream,
             hide_usage=hide_usage,
             settlement=settlement,
