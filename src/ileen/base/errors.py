@@ -203,6 +203,58 @@ class LotShort(Conflict):
     sentence = "The lot '{lot}' has only {available} credits left for this."
 
 
+# Customers ---------------------------------------------------------------------------------------------------
+
+
+class BillingIncomplete(Refused):
+    """Billing details without what an invoice and its tax need; nothing can be bought yet."""
+
+    code, status, title = "billing_incomplete", 409, "Billing details incomplete"
+    sentence = "Tell us your {missing} first: the tax on an invoice depends on it."
+
+
+class CountryNotSold(Refused):
+    """A country in which the operator has no tax registration and does not sell without one."""
+
+    code, status, title = "country_not_sold", 422, "Not sold in this country"
+    sentence = "We cannot sell to customers in '{country}' at present. Nothing was charged."
+
+
+class TerritoryNotSold(Refused):
+    """A territory with tax rules of its own, where the operator does not sell."""
+
+    code, status, title = "territory_not_sold", 422, "Not sold in this territory"
+    sentence = "We cannot sell to customers in {territory} at present: it has its own tax rules. Nothing was charged."
+
+
+class TaxIdInvalid(Refused):
+    """A VAT id that cannot be one of this customer's: wrong form, wrong check digit, another country."""
+
+    code, status, title = "tax_id_invalid", 422, "VAT id not valid"
+    sentence = "This VAT id cannot be used: {reason}."
+
+
+class TaxIdPresent(Conflict):
+    """A second VAT id; an account has one."""
+
+    code, title = "tax_id_present", "VAT id already given"
+    sentence = "This account already has the VAT id {value}. Remove it first."
+
+
+class CardIsDefault(Conflict):
+    """The default card cannot be removed while it is the default."""
+
+    code, title = "card_is_default", "Card is the default"
+    sentence = "This card is the default. To remove it, make another card the default in Stripe."
+
+
+class GateClosed(Refused):
+    """The billing gate is not passed yet; `step` says what is missing: `payment_method` or `credits`."""
+
+    code, status, title = "gate_closed", 402, "Billing is not set up"
+    sentence = "Billing is not set up yet. Missing: {step}."
+
+
 # Not us ------------------------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,11 @@ SQLite has no round trips: a prepared statement run for each row is fastest. Pos
 all rows travel as one array per column and are unnested there. Statements are built once per table.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, LargeBinary, SmallInteger, Table, Text
+from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Sequence[Any]
 """One row's values, in the order of the table's columns."""
@@ -117,3 +118,9 @@ def _quote(name: str) -> str:
 
 def _type(column: Column[Any]) -> str:
     return _POSTGRESQL_TYPES[type(column.type)]
+
+
+def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert one row unless a unique column stands against it; tell whether it was inserted."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return connection.execute(insert(table).values(**row).on_conflict_do_nothing()).rowcount == 1

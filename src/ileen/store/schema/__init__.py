@@ -6,6 +6,7 @@ microseconds UTC.
 
 from ileen.store.schema.accounts import account, api_key
 from ileen.store.schema.base import metadata
+from ileen.store.schema.customers import card, customer, tax_id
 from ileen.store.schema.jobs import job
 from ileen.store.schema.ledger import entry, hold, lot, lot_draw, spender, tariff, usage_day, usage_record, wallet
 
@@ -13,6 +14,8 @@ __all__ = [
     "IMMUTABLE",
     "account",
     "api_key",
+    "card",
+    "customer",
     "entry",
     "hold",
     "job",
@@ -21,6 +24,7 @@ __all__ = [
     "metadata",
     "spender",
     "tariff",
+    "tax_id",
     "usage_day",
     "usage_record",
     "wallet",
