@@ -16,6 +16,7 @@ import uvicorn
 
 from ileen import web
 from ileen.accounts import Accounts
+from ileen.accounts.people import People
 from ileen.base.clock import Clock, SystemClock
 from ileen.base.errors import IleenError
 from ileen.base.ids import Ids, RandomIds
@@ -45,6 +46,7 @@ class App:
         self.database = Database.open(settings.database_url)
         self.ledger = Ledger(self.database, clock=self.clock)
         self.accounts = Accounts(self.database, self.ledger, clock=self.clock, ids=self.ids)
+        self.people = People(self.database, self.accounts, clock=self.clock, ids=self.ids)
 
     @classmethod
     @contextlib.contextmanager
@@ -73,6 +75,7 @@ class App:
         front = web.build(
             ledger=self.ledger,
             accounts=self.accounts,
+            people=self.people,
             prices=self.prices,
             gateway=gateway,
             settings=self.settings,

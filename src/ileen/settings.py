@@ -55,6 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     calls_max: int = 256
     unpriced: str = "refuse"
     buy_url: str = ""
+    public_url: str = ""
+    proxies: int = 0
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -98,6 +100,13 @@ def _url(name: str, text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingInvalid(f"{name} must be an http or https URL.")
     return text.rstrip("/")
+
+
+def _origin(name: str, text: str) -> str:
+    parts = urlsplit(_url(name, text))
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise SettingInvalid(f"{name} must be scheme and host alone, such as https://credits.example.com.")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _database_url(name: str, text: str) -> str:
@@ -163,5 +172,7 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "calls_max": _whole(1, 100_000),
     "unpriced": _one_of("refuse", "pass"),
     "buy_url": _url,
+    "public_url": _origin,
+    "proxies": _whole(0, 10),
 }
 """How each setting is read; the environment's name is `ILEEN_` and the key in capitals."""

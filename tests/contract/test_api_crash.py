@@ -23,13 +23,13 @@ from ileen.store.engine import Database
 
 SERVER = """
 import sys
-from types import SimpleNamespace
 import uvicorn
 from ileen.accounts import Accounts
 from ileen.base.clock import SystemClock
 from ileen.base.ids import RandomIds
 from ileen.ledger import Ledger
 from ileen.pricing import Prices
+from ileen.settings import Settings
 from ileen.store.engine import Database
 from ileen.web import build
 
@@ -43,9 +43,9 @@ database = Database.open(url)
 ledger = Ledger(database, clock=clock)
 ledger.start()
 accounts = Accounts(database, ledger, clock=clock, ids=ids)
-settings = SimpleNamespace(hold_lifetime_s=900, buy_url=None)
 app = build(ledger=ledger, accounts=accounts, prices=Prices.load(fx_rate="0.90"), gateway=no_gateway,
-            settings=settings, clock=clock, ids=ids, database=database)
+            settings=Settings(), people=People(database, accounts, clock=clock, ids=ids),
+            clock=clock, ids=ids, database=database)
 uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="critical", lifespan="off", backlog=2048)
 """
 

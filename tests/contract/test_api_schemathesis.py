@@ -13,6 +13,7 @@ from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from ileen.accounts import Accounts
+from ileen.accounts.people import People
 from ileen.base.clock import SystemClock
 from ileen.base.ids import RandomIds, wallet_of
 from ileen.base.money import parse
@@ -20,14 +21,9 @@ from ileen.ledger import Ledger
 from ileen.ledger.audit import audit
 from ileen.ledger.model import Fund, Source
 from ileen.pricing import Prices
+from ileen.settings import Settings
 from ileen.store.engine import Database
 from ileen.web import build
-
-
-@dataclass(frozen=True)
-class WebSettings:
-    hold_lifetime_s: int = 900
-    buy_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +54,10 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
     app = build(
         ledger=ledger,
         accounts=accounts,
+        people=People(database, accounts, clock=clock, ids=ids),
         prices=Prices.load(fx_rate="0.90"),
         gateway=no_gateway,
-        settings=WebSettings(),
+        settings=Settings(),
         clock=clock,
         ids=ids,
         database=database,

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from ileen.accounts import Accounts
+from ileen.accounts.people import People
 from ileen.base.clock import SystemClock
 from ileen.base.ids import RandomIds, wallet_of
 from ileen.base.money import parse
@@ -21,16 +22,11 @@ from ileen.ledger import Ledger
 from ileen.ledger.audit import audit
 from ileen.ledger.model import Fund, Source
 from ileen.pricing import Prices
+from ileen.settings import Settings
 from ileen.store.engine import Database
 from ileen.web import build
 
 USAGE = {"prompt_tokens": 1200, "completion_tokens": 350, "total_tokens": 1550}
-
-
-@dataclass(frozen=True)
-class WebSettings:
-    hold_lifetime_s: int = 900
-    buy_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,10 @@ def served(database: Database) -> Iterator[Served]:
     app = build(
         ledger=ledger,
         accounts=accounts,
+        people=People(database, accounts, clock=clock, ids=ids),
         prices=Prices.load(fx_rate="0.90"),
         gateway=no_gateway,
-        settings=WebSettings(),
+        settings=Settings(),
         clock=clock,
         ids=ids,
         database=database,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ileen.accounts.model import ALL
+from ileen.accounts.model import KEY_SCOPES
 from ileen.base.errors import AmountInvalid, RequestInvalid
 from ileen.base.money import AMOUNT_NANO_MAX
 
@@ -20,11 +20,11 @@ def check_text(text: str, *, field: str, length_max: int = 120) -> str:
     """Return `text` without the space around it. Raises: RequestInvalid."""
     text = text.strip()
     if not text:
-        raise _invalid(field, "it must not be empty")
+        raise invalid(field, "it must not be empty")
     if len(text) > length_max:
-        raise _invalid(field, f"it may have at most {length_max} characters")
+        raise invalid(field, f"it may have at most {length_max} characters")
     if _CONTROL.search(text):
-        raise _invalid(field, "it must not contain control characters")
+        raise invalid(field, "it must not contain control characters")
     return text
 
 
@@ -32,7 +32,7 @@ def check_email(email: str) -> str:
     """Return an address that has a chance of being one. Raises: RequestInvalid."""
     email = check_text(email, field="email", length_max=254)
     if not _EMAIL.fullmatch(email):
-        raise _invalid("email", "write an address such as ada@example.com")
+        raise invalid("email", "write an address such as ada@example.com")
     return email
 
 
@@ -41,14 +41,14 @@ def check_time_zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
     except (OSError, ValueError, KeyError) as error:  # unknown name, forbidden path, a directory of names
-        raise _invalid("time_zone", "write an IANA name such as Europe/Berlin") from error
+        raise invalid("time_zone", "write an IANA name such as Europe/Berlin") from error
 
 
 def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
     """Return the scopes as a set. Raises: RequestInvalid if empty or unknown."""
     wanted = frozenset(scopes)
-    if not wanted or wanted - ALL:
-        raise _invalid("scopes", f"choose from {', '.join(sorted(ALL))}")
+    if not wanted or wanted - KEY_SCOPES:
+        raise invalid("scopes", f"choose from {', '.join(sorted(KEY_SCOPES))}")
     return wanted
 
 
@@ -62,9 +62,10 @@ def check_cap(cap: int | None, *, field: str) -> int | None:
 def check_calls_max(calls_max: int | None) -> int | None:
     """Return a bound on simultaneous calls; None is the server's default. Raises: RequestInvalid."""
     if calls_max is not None and not 1 <= calls_max <= 1_000_000:
-        raise _invalid("calls_max", "it must be between 1 and 1000000")
+        raise invalid("calls_max", "it must be between 1 and 1000000")
     return calls_max
 
 
-def _invalid(field: str, reason: str) -> RequestInvalid:
+def invalid(field: str, reason: str) -> RequestInvalid:
+    """Compose the refusal of one field, to be raised."""
     return RequestInvalid(f"The field '{field}' is not valid: {reason}.", fields=[{"field": field, "reason": reason}])

@@ -15,7 +15,31 @@ SPEND: Final = "spend"
 READ: Final = "read"
 """Scope: see the wallet, calls, entries, usage and rates of the whole account."""
 ALL: Final = frozenset({SPEND, READ})
-"""Every scope there is; what a key gets when none are named."""
+"""What a key gets when no scopes are named: enough for agents, nothing that touches cards or buys credits."""
+
+BALANCE_READ: Final = "balance:read"
+"""Scope: see the balance."""
+USAGE_READ: Final = "usage:read"
+"""Scope: see calls, entries and usage."""
+INVOICES_READ: Final = "invoices:read"
+"""Scope: see purchases, invoices and billing details."""
+PURCHASE: Final = "purchase"
+"""Scope: buy credits."""
+REFILL: Final = "refill"
+"""Scope: change the automatic refill."""
+CARDS: Final = "cards"
+"""Scope: see, add and remove cards, and change billing details."""
+WITHDRAW: Final = "withdraw"
+"""Scope: withdraw from a purchase."""
+
+READING: Final = frozenset({BALANCE_READ, USAGE_READ, INVOICES_READ})
+"""The scopes of a UI session that only look; `read` of an API key contains them."""
+MONEY: Final = frozenset({PURCHASE, REFILL, CARDS, WITHDRAW})
+"""The scopes that move money or change how it moves; a key has them only if they are named."""
+UI_SCOPES: Final = READING | MONEY
+"""What a UI session may be given."""
+KEY_SCOPES: Final = ALL | MONEY
+"""What an API key may be given."""
 
 SECRET_PREFIX: Final = "ileen_sk_"  # noqa: S105  # how secrets start, not one
 """How every secret starts, so that people and secret scanners recognise one."""

@@ -4,17 +4,15 @@ Owns: the rows of `account` and `api_key`, and the order of the steps between th
 Refuses to know: HTTP and prices. Transactions are short and never open while the ledger is asked.
 """
 
-import base64
-import hashlib
-import os
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
+from ileen.accounts.audit import OPERATOR, note
 from ileen.accounts.form import (
     check_calls_max,
     check_cap,
@@ -24,6 +22,7 @@ from ileen.accounts.form import (
     check_time_zone,
 )
 from ileen.accounts.model import ALL, SECRET_PREFIX, Account, ApiKey
+from ileen.accounts.tokens import hash_token, mint_token
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.errors import KeyInvalid, NotFound
 from ileen.base.ids import AccountId, Ids, KeyId, is_id, wallet_of
@@ -36,7 +35,6 @@ from ileen.store.schema import api_key as keys_table
 
 _TOUCH_INTERVAL_US: Final = 60 * SECOND
 """How stale `last_used_at` may get: one write per key and minute is no load, and a minute is exact enough."""
-_SECRET_BYTES: Final = 32
 _HINT_LENGTH: Final = len(SECRET_PREFIX) + 4
 
 _log = structlog.get_logger()
@@ -71,16 +69,40 @@ class Accounts:
         With an `account_id` minted by the caller, asking again completes what a crash left half done.
         Raises: RequestInvalid, AmountInvalid.
         """
-        name = check_text(name, field="name")
-        email = check_email(email) if email is not None else None
-        time_zone = check_time_zone(time_zone)
         check_cap(debt_max, field="debt_max")
         account_id = account_id or AccountId(self._ids.mint("acct"))
         with self._database.write() as connection:
-            if connection.execute(_account_rows(account_id)).first() is None:
-                row = {"id": account_id, "name": name, "email": email, "time_zone": time_zone}
-                moment = {"created_at": self._clock.now(), "bucket": bucket_of(wallet_of(account_id))}
-                connection.execute(insert(accounts_table).values(row | moment))
+            self.add(connection, account_id, name=name, email=email, time_zone=time_zone, by=OPERATOR)
+        return self.open_wallet(account_id, debt_max=debt_max)
+
+    def add(
+        self, connection: Connection, account_id: AccountId, *, name: str, email: str | None, time_zone: str, by: str
+    ) -> None:
+        """Add an account to the caller's transaction, unless it is there; `open_wallet` must follow the commit (A3).
+
+        `by` is the actor of the audit event. Raises: RequestInvalid.
+        """
+        name = check_text(name, field="name")
+        email = check_email(email) if email is not None else None
+        time_zone = check_time_zone(time_zone)
+        if connection.execute(_account_rows(account_id)).first() is not None:
+            return
+        now = self._clock.now()
+        row = {"id": account_id, "name": name, "email": email, "time_zone": time_zone}
+        moment = {"created_at": now, "bucket": bucket_of(wallet_of(account_id))}
+        connection.execute(insert(accounts_table).values(row | moment))
+        note(
+            connection,
+            ids=self._ids,
+            now=now,
+            actor=by,
+            action="account.created",
+            subject=account_id,
+            account_id=account_id,
+        )
+
+    def open_wallet(self, account_id: AccountId, *, debt_max: int = DEBT_NANO_MAX_DEFAULT) -> Account:
+        """Open the account's wallet; asking again changes nothing. Raises: NotFound."""
         account = self.get(account_id)
         self._ledger.run(OpenWallet(wallet=wallet_of(account_id), time_zone=account.time_zone, debt_max=debt_max))
         return account
@@ -115,14 +137,16 @@ class Accounts:
         cap_month: int | None = None,
         cap_total: int | None = None,
         calls_max: int | None = None,
+        by: str = OPERATOR,
     ) -> tuple[ApiKey, str]:
         """Create a key; return it and its secret, which is shown this once. Caps are in nano-credits.
 
-        The ledger is told first (A2); the wallet is opened again in case its creation was cut off.
+        The ledger is told first (A2); the wallet is opened again in case its creation was cut off. `by` is the actor
+        of the audit event.
         Raises: NotFound, RequestInvalid, AmountInvalid.
         """
         account = self.get(account_id)
-        secret = SECRET_PREFIX + base64.urlsafe_b64encode(os.urandom(_SECRET_BYTES)).decode().rstrip("=")
+        secret = mint_token(SECRET_PREFIX)
         key = ApiKey(
             id=KeyId(self._ids.mint("key")),
             account=account.id,
@@ -147,6 +171,7 @@ class Accounts:
         self._ledger.run(caps)
         with self._database.write() as connection:
             connection.execute(insert(keys_table).values(_write_key(key, secret)))
+            self._note_key(connection, key, action="key.created", by=by)
         return key, secret
 
     def keys(self, account_id: AccountId) -> Sequence[ApiKey]:
@@ -157,7 +182,7 @@ class Accounts:
             rows = connection.execute(statement).all()
         return [_read_key(row) for row in rows]
 
-    def revoke_key(self, account_id: AccountId, key_id: KeyId) -> ApiKey:
+    def revoke_key(self, account_id: AccountId, key_id: KeyId, *, by: str = OPERATOR) -> ApiKey:
         """Revoke a key for good; asking again changes nothing. Raises: NotFound, also for another account's key."""
         found = [key for key in self.keys(account_id) if key.id == key_id]
         if not found:
@@ -166,9 +191,24 @@ class Accounts:
         mine = (keys_table.c.id == key_id) & (keys_table.c.account_id == account_id)
         unrevoked = mine & keys_table.c.revoked_at.is_(None)
         with self._database.write() as connection:
-            connection.execute(update(keys_table).where(unrevoked).values(revoked_at=self._clock.now()))
-            row = connection.execute(select(keys_table).where(mine)).one()
-        return _read_key(row)
+            changed = connection.execute(update(keys_table).where(unrevoked).values(revoked_at=self._clock.now()))
+            key = _read_key(connection.execute(select(keys_table).where(mine)).one())
+            if changed.rowcount:
+                self._note_key(connection, key, action="key.revoked", by=by)
+        return key
+
+    def _note_key(self, connection: Connection, key: ApiKey, *, action: str, by: str) -> None:
+        detail = {"name": key.name, "scopes": " ".join(sorted(key.scopes))}
+        note(
+            connection,
+            ids=self._ids,
+            now=self._clock.now(),
+            actor=by,
+            action=action,
+            subject=key.id,
+            account_id=key.account,
+            detail=detail,
+        )
 
     # Authentication ------------------------------------------------------------------------------------------
 
@@ -179,7 +219,7 @@ class Accounts:
         """
         if not secret.startswith(SECRET_PREFIX) or not secret.isascii():
             raise KeyInvalid
-        statement = select(keys_table).where(keys_table.c.secret_hash == _hash(secret))
+        statement = select(keys_table).where(keys_table.c.secret_hash == hash_token(secret))
         with self._database.read() as connection:
             row = connection.execute(statement).first()
         if row is None or row.revoked_at is not None:
@@ -219,10 +259,6 @@ def _report(future: Future[None]) -> None:
         _log.warning("accounts.key.touch_failed", error=type(error).__name__)
 
 
-def _hash(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
-
-
 def _account_rows(account_id: AccountId) -> Any:
     return select(accounts_table).where(accounts_table.c.id == account_id)
 
@@ -252,7 +288,7 @@ def _write_key(key: ApiKey, secret: str) -> dict[str, object]:
         "id": key.id,
         "account_id": key.account,
         "name": key.name,
-        "secret_hash": _hash(secret),
+        "secret_hash": hash_token(secret),
         "hint": key.hint,
         "mode": key.mode,
         "activity": key.activity,

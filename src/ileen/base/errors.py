@@ -145,10 +145,59 @@ class KeyInvalid(Refused):
 
 
 class Forbidden(Refused):
-    """A valid key without the scope for this."""
+    """A valid key, token or session without the scope or role for this."""
 
     code, status, title = "forbidden", 403, "Not allowed"
-    sentence = "This API key lacks the scope '{scope}'."
+    sentence = "This API key or session lacks the scope '{scope}'."
+
+
+class SessionInvalid(Refused):
+    """A browser session or a UI session's token that is unknown, expired or ended: not told apart."""
+
+    code, status, title = "session_invalid", 401, "Session not valid"
+    sentence = "The session is missing, unknown, expired or ended. Sign in again."
+
+
+class RequestForged(Refused):
+    """A writing request of a browser session that does not prove to come from a page of ours."""
+
+    code, status, title = "request_forged", 403, "Request not from our page"
+    sentence = "The request does not come from a page of ours. Open the page again and retry."
+
+
+class OriginRefused(Refused):
+    """A UI session's token used from a web origin it was not made for."""
+
+    code, status, title = "origin_refused", 403, "Origin not allowed"
+    sentence = "This token may not be used from the origin '{origin}'."
+
+
+class SignInFailed(Refused):
+    """An e-mail address and a password that do not belong together: not told which of them is wrong."""
+
+    code, status, title = "sign_in_failed", 401, "Sign-in failed"
+    sentence = "E-mail address and password do not match."
+
+
+class TooManyAttempts(Refused):
+    """Attempts that come faster than they may; waiting helps, nothing is locked."""
+
+    code, status, title = "too_many_attempts", 429, "Too many attempts"
+    sentence = "Too many attempts. Try again in {retry_after_s} seconds."
+
+
+class LinkInvalid(Refused):
+    """A link from a mail that is unknown, expired or used: not told apart."""
+
+    code, status, title = "link_invalid", 410, "Link not valid"
+    sentence = "This link has expired or was used already. Ask for a new one."
+
+
+class IdentityRefused(Refused):
+    """A sign-in with an identity provider that ended without an identity we may accept."""
+
+    code, status, title = "identity_refused", 403, "Identity not accepted"
+    sentence = "The identity provider's answer cannot be accepted: {reason}."
 
 
 class NotFound(Refused):
@@ -194,6 +243,20 @@ class KeyReused(Conflict):
 
     code, title = "idempotency_key_reused", "Idempotency key reused"
     sentence = "The idempotency key was already used for a request with other content."
+
+
+class LastOwner(Conflict):
+    """Removing or changing the only owner would leave an account that nobody can manage."""
+
+    code, title = "last_owner", "Last owner"
+    sentence = "An account needs at least one owner. Make somebody else an owner first."
+
+
+class AlreadyMember(Conflict):
+    """An invitation to somebody who is a member already."""
+
+    code, title = "already_member", "Already a member"
+    sentence = "This person is already a member of the account."
 
 
 class LotShort(Conflict):
@@ -263,6 +326,13 @@ class Unavailable(Upstream):
 
     code, status, title = "unavailable", 503, "Temporarily unavailable"
     sentence = "The ledger is temporarily unavailable. Nothing was lost; try again with the same idempotency key."
+
+
+class IdentityProviderFailed(Upstream):
+    """The identity provider could not be reached or answered nonsense."""
+
+    code, status, title = "identity_provider_failed", 502, "Identity provider failed"
+    sentence = "The identity provider failed: {reason}. Try again, or sign in another way."
 
 
 class ProviderFailed(Upstream):

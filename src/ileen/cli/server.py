@@ -52,6 +52,7 @@ def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # 
     offline = not (settings.openai_api_key or settings.anthropic_api_key or settings.providers)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with _listening(settings) as listener, _sandbox(start=offline) as sandbox_url:
+        settings = _reachable(settings, listener)
         if sandbox_url:
             settings = replace(
                 settings,
@@ -77,7 +78,7 @@ def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # 
 def serve(host: Host = None, port: Port = None) -> None:
     """Start the server alone, for production: no demo account, no sandbox."""
     settings = _settings(host, port)
-    with _listening(settings) as listener, App.open(settings) as app:
+    with _listening(settings) as listener, App.open(_reachable(settings, listener)) as app:
         url = _url(listener)
         _run(app, listener, lambda: console.print(f"Ileen {__version__} serves on {url}", highlight=False))
 
@@ -125,6 +126,11 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104  # a comparison
+
+
+def _reachable(settings: Settings, listener: socket.socket) -> Settings:
+    """Have links lead to where people reach us: the address listened on, unless the settings know better."""
+    return replace(settings, public_url=settings.public_url or _url(listener))
 
 
 def _run(app: App, listener: socket.socket, ready: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Protocol
 
 from ileen.accounts import Accounts
+from ileen.accounts.people import People
 from ileen.base.clock import Clock
 from ileen.base.errors import IleenError, NotFound, TooLarge
 from ileen.base.ids import Ids
@@ -41,6 +42,16 @@ class WebSettings(Protocol):
     @property
     def buy_url(self) -> str | None:
         """Where people buy credits; shown with every 402."""
+        ...
+
+    @property
+    def public_url(self) -> str:
+        """Where people reach this server."""
+        ...
+
+    @property
+    def proxies(self) -> int:
+        """How many proxies of ours stand before this server."""
         ...
 
 
@@ -82,6 +93,7 @@ def build(
     *,
     ledger: Ledger,
     accounts: Accounts,
+    people: People,
     prices: Prices,
     gateway: Asgi,
     settings: WebSettings,
@@ -94,12 +106,15 @@ def build(
         database=database,
         ledger=ledger,
         accounts=accounts,
+        people=people,
         prices=prices,
         clock=clock,
         ids=ids,
         quotes=Quotes(ledger=ledger, prices=prices, clock=clock),
         hold_lifetime_s=settings.hold_lifetime_s,
         buy_url=settings.buy_url or None,
+        public_url=settings.public_url,
+        proxies=settings.proxies,
     )
     return Front(api=build_api(house), gateway=gateway, ids=ids)
 

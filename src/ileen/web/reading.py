@@ -17,7 +17,7 @@ from ileen.base.errors import RequestInvalid
 from ileen.base.ids import HoldId, body, is_id
 from ileen.base.money import write
 from ileen.web import models, views
-from ileen.web.house import InHouse, ReadCaller
+from ileen.web.house import BalanceCaller, InHouse, UsageCaller
 from ileen.web.models import Label
 from ileen.web.problems import responses
 from ileen.web.writes import AnyId
@@ -34,13 +34,13 @@ Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` o
 
 
 @router.get("/wallet", responses=responses())
-def read_wallet(house: InHouse, caller: ReadCaller) -> models.WalletView:
+def read_wallet(house: InHouse, caller: BalanceCaller) -> models.WalletView:
     """Return the balance: settled, held and available credits, and the totals so far."""
     return views.wallet(house.ledger.wallet(caller.wallet))
 
 
 @router.get("/holds/{id}", responses=responses(404))
-def read_hold(id: AnyId, house: InHouse, caller: ReadCaller) -> models.HoldView:  # noqa: A002  # the path's own word
+def read_hold(id: AnyId, house: InHouse, caller: UsageCaller) -> models.HoldView:  # noqa: A002  # the path's own word
     """Return a hold."""
     return views.hold(house.ledger.hold(caller.wallet, views.hold_id(id)))
 
@@ -48,7 +48,7 @@ def read_hold(id: AnyId, house: InHouse, caller: ReadCaller) -> models.HoldView:
 @router.get("/calls", responses=responses())
 def read_calls(
     house: InHouse,
-    caller: ReadCaller,
+    caller: UsageCaller,
     limit: Limit = 50,
     cursor: Cursor = None,
     run: Annotated[Label | None, Query()] = None,
@@ -66,13 +66,13 @@ def read_calls(
 
 
 @router.get("/calls/{id}", responses=responses(404))
-def read_call(id: AnyId, house: InHouse, caller: ReadCaller) -> models.CallView:  # noqa: A002  # the path's own word
+def read_call(id: AnyId, house: InHouse, caller: UsageCaller) -> models.CallView:  # noqa: A002  # the path's own word
     """Return a call: its charge, tokens, attribution and timing."""
     return views.call(house.ledger.call(caller.wallet, views.hold_id(id, what="call")))
 
 
 @router.get("/calls/{id}/explanation", responses=responses(404))
-def explain_call(id: AnyId, house: InHouse, caller: ReadCaller) -> models.Explanation:  # noqa: A002  # the path's own word
+def explain_call(id: AnyId, house: InHouse, caller: UsageCaller) -> models.Explanation:  # noqa: A002  # the path's own word
     """Return the whole calculation of a charge: token classes, prices, exchange rate, markup, rounding."""
     call = house.ledger.call(caller.wallet, views.hold_id(id, what="call"))
     return models.Explanation(
@@ -84,7 +84,7 @@ def explain_call(id: AnyId, house: InHouse, caller: ReadCaller) -> models.Explan
 
 
 @router.get("/entries", responses=responses())
-def read_entries(house: InHouse, caller: ReadCaller, limit: Limit = 50, cursor: Cursor = None) -> models.EntryPage:
+def read_entries(house: InHouse, caller: UsageCaller, limit: Limit = 50, cursor: Cursor = None) -> models.EntryPage:
     """Return the wallet's journal, newest first."""
     before = None if cursor is None else _entry_cursor(cursor)
     found = house.ledger.entries(caller.wallet, limit=limit + 1, before=before)
@@ -95,7 +95,7 @@ def read_entries(house: InHouse, caller: ReadCaller, limit: Limit = 50, cursor: 
 @router.get("/usage", responses=responses())
 def read_usage(
     house: InHouse,
-    caller: ReadCaller,
+    caller: UsageCaller,
     group_by: Annotated[Literal["mode", "activity", "model", "key", "run", "day"], Query()] = "activity",
     since: Annotated[AwareDatetime | None, Query(description="Default: 30 days before `until`.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Default: now.")] = None,
@@ -120,7 +120,7 @@ def read_usage(
 
 
 @router.get("/rates", responses=responses())
-def read_rates(house: InHouse, caller: ReadCaller) -> dict[str, Any]:  # noqa: ARG001  # a key is demanded
+def read_rates(house: InHouse, caller: UsageCaller) -> dict[str, Any]:  # noqa: ARG001  # a key is demanded
     """Return the rate card in effect: modes, activities, tiers and markups."""
     return house.prices.rates(house.clock.now())
 

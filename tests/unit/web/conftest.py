@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from ileen.accounts import Account, Accounts, ApiKey
+from ileen.accounts.people import People
 from ileen.base.clock import ManualClock
 from ileen.base.ids import RandomIds, wallet_of
 from ileen.base.money import parse
@@ -23,6 +24,8 @@ from ileen.web import build
 class WebSettings:
     hold_lifetime_s: int = 900
     buy_url: str | None = "https://shop.example.com/credits"
+    public_url: str = "http://ileen"
+    proxies: int = 0
 
 
 async def gateway(scope, receive, send) -> None:
@@ -38,6 +41,7 @@ class World:
     database: Database
     ledger: Ledger
     accounts: Accounts
+    people: People
     clock: ManualClock
     ids: RandomIds
     account: Account
@@ -84,9 +88,11 @@ def prices() -> Prices:
 async def world(
     database: Database, ledger: Ledger, accounts: Accounts, prices: Prices, clock: ManualClock, ids: RandomIds
 ) -> AsyncIterator[World]:
+    people = People(database, accounts, clock=clock, ids=ids)
     app = build(
         ledger=ledger,
         accounts=accounts,
+        people=people,
         prices=prices,
         gateway=gateway,
         settings=WebSettings(),
@@ -99,6 +105,6 @@ async def world(
     headers = {"Authorization": f"Bearer {secret}"}
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://ileen", headers=headers) as http:
-        made = World(database, ledger, accounts, clock, ids, account, key, secret, http)
+        made = World(database, ledger, accounts, people, clock, ids, account, key, secret, http)
         made.fund(account, "5.00")
         yield made

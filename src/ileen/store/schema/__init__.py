@@ -9,26 +9,58 @@ from ileen.store.schema.base import metadata
 from ileen.store.schema.customers import card, customer, tax_id
 from ileen.store.schema.jobs import job
 from ileen.store.schema.ledger import entry, hold, lot, lot_draw, spender, tariff, usage_day, usage_record, wallet
+from ileen.store.schema.members import (
+    audit_event,
+    device,
+    host_account,
+    host_key,
+    identity,
+    invitation,
+    mail_link,
+    member,
+    oidc_flow,
+    person,
+    session,
+    sign_up,
+    staff,
+    throttle,
+    ui_session,
+)
 
 __all__ = [
     "IMMUTABLE",
     "account",
     "api_key",
+    "audit_event",
     "card",
     "customer",
+    "device",
     "entry",
     "hold",
+    "host_account",
+    "host_key",
+    "identity",
+    "invitation",
     "job",
     "lot",
     "lot_draw",
+    "mail_link",
+    "member",
     "metadata",
+    "oidc_flow",
+    "person",
+    "session",
+    "sign_up",
     "spender",
+    "staff",
     "tariff",
     "tax_id",
+    "throttle",
+    "ui_session",
     "usage_day",
     "usage_record",
     "wallet",
 ]
 
-IMMUTABLE = ("entry", "lot_draw", "usage_record", "tariff")
+IMMUTABLE = ("entry", "lot_draw", "usage_record", "tariff", "audit_event")
 """Tables whose rows are facts: the database itself refuses to update or delete them (triggers)."""
