@@ -57,6 +57,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     buy_url: str = ""
     public_url: str = ""
     proxies: int = 0
+    brand: str = "Ileen"
+    seller: str = ""
+    support_email: str = ""
+    operator_email: str = ""
+    mail_from: str = "no-reply@localhost"
+    smtp_url: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -107,6 +113,25 @@ def _origin(name: str, text: str) -> str:
     if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
         raise SettingInvalid(f"{name} must be scheme and host alone, such as https://credits.example.com.")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _line(name: str, text: str) -> str:
+    if len(text) > 120 or not text.isprintable():
+        raise SettingInvalid(f"{name} must be one line of at most 120 characters.")
+    return text
+
+
+def _email(name: str, text: str) -> str:
+    if not re.fullmatch(r"[^@\s<>\"]{1,64}@[A-Za-z0-9.-]{1,189}", text, re.ASCII):
+        raise SettingInvalid(f"{name} must be an e-mail address alone, such as billing@example.com.")
+    return text
+
+
+def _smtp_url(name: str, text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"smtp", "smtps", "smtp+plain"} or not parts.hostname or parts.path.strip("/"):
+        raise SettingInvalid(f"{name} must begin with smtp://, smtps:// or smtp+plain:// and name a host.")
+    return text
 
 
 def _database_url(name: str, text: str) -> str:
@@ -174,5 +199,11 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "buy_url": _url,
     "public_url": _origin,
     "proxies": _whole(0, 10),
+    "brand": _line,
+    "seller": _line,
+    "support_email": _email,
+    "operator_email": _email,
+    "mail_from": _email,
+    "smtp_url": _smtp_url,
 }
 """How each setting is read; the environment's name is `ILEEN_` and the key in capitals."""

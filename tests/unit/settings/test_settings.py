@@ -52,6 +52,11 @@ def test_values_are_read_into_their_types(tmp_path: Path) -> None:
         ("ILEEN_PROVIDERS", "mistral"),
         ("ILEEN_PROVIDERS", '[{"name": "mistral", "base_url": "https://m.example", "kye": "x"}]'),
         ("ILEEN_HOLD_LIFETIME_S", "600"),
+        ("ILEEN_BRAND", "Il\neen"),
+        ("ILEEN_MAIL_FROM", "Ileen <billing@example.com>"),
+        ("ILEEN_SUPPORT_EMAIL", "help"),
+        ("ILEEN_SMTP_URL", "mail.example.com"),
+        ("ILEEN_SMTP_URL", "smtp://mail.example.com/path"),
     ],
 )
 def test_a_wrong_or_unknown_setting_is_refused_by_name(name: str, value: str) -> None:

@@ -7,7 +7,7 @@ microseconds UTC.
 from ileen.store.schema.accounts import account, api_key
 from ileen.store.schema.base import metadata
 from ileen.store.schema.customers import card, customer, tax_id
-from ileen.store.schema.jobs import job
+from ileen.store.schema.jobs import job, job_slot
 from ileen.store.schema.ledger import entry, hold, lot, lot_draw, spender, tariff, usage_day, usage_record, wallet
 from ileen.store.schema.members import (
     audit_event,
@@ -26,6 +26,7 @@ from ileen.store.schema.members import (
     throttle,
     ui_session,
 )
+from ileen.store.schema.notices import notice
 
 __all__ = [
     "IMMUTABLE",
@@ -42,11 +43,13 @@ __all__ = [
     "identity",
     "invitation",
     "job",
+    "job_slot",
     "lot",
     "lot_draw",
     "mail_link",
     "member",
     "metadata",
+    "notice",
     "oidc_flow",
     "person",
     "session",

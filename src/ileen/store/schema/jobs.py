@@ -1,4 +1,4 @@
-"""The table of `jobs`."""
+"""The tables of `jobs`: durable work, and the last time slot each recurring job was enqueued for."""
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text, text
 
@@ -34,4 +34,11 @@ Index(
     unique=True,
     sqlite_where=text("state IN ('ready', 'running')"),
     postgresql_where=text("state IN ('ready', 'running')"),
+)
+
+job_slot = Table(
+    "job_slot",
+    metadata,
+    Column("name", Text, primary_key=True),
+    whole("slot"),
 )

@@ -1,0 +1,81 @@
+"""The door of the room: sends what is owed, shows what was, and owes alarms to the operator."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from ileen import jobs
+from ileen.base import crash
+from ileen.base.clock import Clock
+from ileen.base.ids import Ids
+from ileen.jobs import Handler, Job
+from ileen.notices import book
+from ileen.notices.book import JOB, Notice, NoticeState
+from ileen.notices.kinds import KINDS
+from ileen.notices.post import Mailer, MailRefused
+from ileen.notices.render import render
+from ileen.store.engine import Database
+
+_BLANKED: Final = "its link was blanked; it has to be asked for again"
+_log = structlog.get_logger()
+
+
+class Notices:
+    """Mails of one Ileen. Thread-safe."""
+
+    def __init__(self, database: Database, *, mailer: Mailer, clock: Clock, ids: Ids) -> None:
+        self._database, self._mailer, self._clock, self._ids = database, mailer, clock, ids
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the jobs of this room."""
+        return {JOB: self._send}
+
+    def at(self, public_url: str) -> None:
+        """Name the address under which this server is reached, once it is known; links in mails begin with it."""
+        self._mailer = replace(self._mailer, house=replace(self._mailer.house, public_url=public_url))
+
+    def get(self, notice_id: str) -> Notice:
+        """Return a notice. Raises: NotFound."""
+        with self._database.read() as connection:
+            return book.get(connection, notice_id)
+
+    def find(
+        self, *, state: NoticeState | None = None, account_id: str | None = None, limit: int = 100
+    ) -> list[Notice]:
+        """Return notices, newest first, of one state or account if named."""
+        with self._database.read() as connection:
+            return book.find(connection, state=state, account_id=account_id, limit=limit)
+
+    def resend(self, notice_id: str) -> None:
+        """Owe a failed notice again. Raises: NotFound if there is none that can be sent."""
+        with self._database.write() as connection:
+            book.reopen(connection, notice_id, ids=self._ids, now=self._clock.now())
+
+    def _send(self, job: Job) -> None:
+        notice = self.get(job.payload["notice"])
+        if notice.state is NoticeState.SENT:
+            return
+        if KINDS[notice.kind].secrets and notice.secrets is None:
+            self._fail(notice, notice.error or _BLANKED)
+            return
+        try:
+            self._mailer.send(notice, render(notice, self._mailer.house), now=self._clock.now())
+        except MailRefused as refused:
+            self._fail(notice, str(refused))
+            return
+        except Exception as error:
+            # The last try: the job is laid aside after it, and a link must not be kept for a mail that never goes.
+            if job.attempts >= jobs.ATTEMPTS_MAX:
+                self._fail(notice, f"{type(error).__name__}: {error}")
+            raise
+        crash.point("notices.sent")
+        with self._database.write() as connection:
+            book.sent(connection, notice.id, now=self._clock.now())
+        _log.info("notices.notice.sent", notice=notice.id, kind=notice.kind)
+
+    def _fail(self, notice: Notice, error: str) -> None:
+        with self._database.write() as connection:
+            book.failed(connection, notice.id, error=error, now=self._clock.now())
+        _log.warning("notices.notice.failed", notice=notice.id, kind=notice.kind, error=error)

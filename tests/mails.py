@@ -1,0 +1,70 @@
+"""One example of each kind of mail, complete."""
+
+SAMPLES: dict[str, dict[str, str]] = {
+    "receipt": {
+        "credits": "1025.00",
+        "net": "1025.00",
+        "vat": "194.75",
+        "vat_rate": "19",
+        "total": "1219.75",
+        "card": "Visa •••• 4242",
+        "invoice_number": "IL-0042",
+        "invoice": "/billing/invoices/inv_1.pdf",
+        "balance": "1047.359999999",
+        "refundable_until": "2026-12-01T22:59:59.000000Z",
+        "time_zone": "Europe/Berlin",
+    },
+    "action_required": {
+        "credits": "25.00",
+        "total": "29.75",
+        "card": "Visa •••• 3184",
+        "expires_at": "2026-11-24T14:10:00.000000Z",
+        "time_zone": "Europe/Berlin",
+        "link": "/billing/purchases/pur_1",
+    },
+    "purchase_failed": {
+        "credits": "25.00",
+        "total": "29.75",
+        "card": "Visa •••• 9995",
+        "decline": "funds",
+        "link": "/billing",
+    },
+    "card_expiring": {"card": "Visa •••• 4242", "expires_on": "2026-11-30", "link": "/billing/cards"},
+    "confirm_email": {
+        "expires_at": "2026-11-25T14:10:00.000000Z",
+        "time_zone": "Europe/Berlin",
+        "link": "/confirm#token=tok_confirm",
+    },
+    "sign_in_link": {
+        "expires_at": "2026-11-24T14:25:00.000000Z",
+        "time_zone": "Europe/Berlin",
+        "link": "/sign-in/link?token=tok_sign_in&next=%2Fbilling",
+    },
+    "reset_password": {
+        "expires_at": "2026-11-24T15:10:00.000000Z",
+        "time_zone": "Europe/Berlin",
+        "link": "/reset?token=tok_reset",
+    },
+    "invitation": {
+        "inviter": "Ada Lovelace",
+        "account": "Analytical Engines & Söhne",
+        "role": "billing",
+        "expires_at": "2026-12-01T14:10:00.000000Z",
+        "time_zone": "Europe/Berlin",
+        "link": "/join?token=tok_invite",
+    },
+    "new_sign_in": {
+        "at": "2026-11-24T14:10:00.000000Z",
+        "time_zone": "Europe/Berlin",
+        "device": "Firefox on Linux",
+        "place": "203.0.113.7",
+        "link": "/account/sessions",
+    },
+    "alarm": {
+        "summary": "2 differences with Stripe",
+        "detail": "purchase pur_1 is paid at Stripe and not settled here",
+        "at": "2026-11-24T04:00:00.000000Z",
+        "time_zone": "UTC",
+        "link": "/",
+    },
+}
