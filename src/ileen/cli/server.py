@@ -1,9 +1,7 @@
 """Commands that run things: up, serve, migrate, version."""
 
-import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -23,12 +21,14 @@ from ileen.base import log
 from ileen.base.errors import KeyInvalid
 from ileen.base.ids import AccountId, LotId, wallet_of
 from ileen.base.money import NANO
+from ileen.cli.children import children
 from ileen.cli.show import Json, console, print_json
 from ileen.ledger.model import Fund, Source
 from ileen.settings import SettingInvalid, Settings
 from ileen.store.engine import Database
 
 _DEMO_BONUS = 20 * NANO
+_LLM = "ileen.sandbox.llm"
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default: ILEEN_HOST or 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port; default: ILEEN_PORT or 8000.")]
 
@@ -49,10 +49,10 @@ def add_to(app: typer.Typer) -> None:
 def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # noqa: FBT002
     """Start everything: database, server, offline model provider, a demo account with credits."""
     settings = _settings(host, port)
-    offline = not (settings.openai_api_key or settings.anthropic_api_key or settings.providers)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with _listening(settings) as listener, _sandbox(start=offline) as sandbox_url:
+    with _listening(settings) as listener, children(_sandbox_of(settings)) as sandbox:
         settings = _reachable(settings, listener)
+        sandbox_url = sandbox[_LLM]["url"] if _LLM in sandbox else None
         if sandbox_url:
             settings = replace(
                 settings,
@@ -123,6 +123,12 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
         yield listener
 
 
+def _sandbox_of(settings: Settings) -> dict[str, list[str]]:
+    """Return the stand-ins to start: one for each outside service that is not configured."""
+    has_provider = settings.openai_api_key or settings.anthropic_api_key or settings.providers
+    return {} if has_provider else {_LLM: []}
+
+
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104  # a comparison
@@ -137,32 +143,6 @@ def _run(app: App, listener: socket.socket, ready: Callable[[], None]) -> None:
     # Request threads and the lane share the interpreter: shorter turns keep both prompt.
     sys.setswitchinterval(0.001)
     uvloop.run(app.serve(listener, ready=ready))
-
-
-@contextmanager
-def _sandbox(*, start: bool) -> Generator[str | None]:
-    """Run the offline provider as a child process that ends with us, however we end: its standard input closes."""
-    if not start:
-        yield None
-        return
-    command = [sys.executable, "-m", "ileen.sandbox.llm", "--port", "0", "--until-stdin-closes"]
-    child = subprocess.Popen(  # noqa: S603  # our own module
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    )
-    assert child.stdin is not None and child.stdout is not None
-    try:
-        line = child.stdout.readline()
-        if not line:
-            raise SettingInvalid("The offline model provider did not start; see the messages above.")
-        yield str(json.loads(line)["url"])
-    finally:
-        child.stdin.close()
-        try:
-            child.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        child.stdout.close()
 
 
 def _demo(app: App, path: Path) -> _Demo:
