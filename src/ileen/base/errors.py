@@ -318,6 +318,51 @@ class GateClosed(Refused):
     sentence = "Billing is not set up yet. Missing: {step}."
 
 
+# Purchases ---------------------------------------------------------------------------------------------------
+
+
+class QuoteChanged(Conflict):
+    """The total has changed since it was shown; `quote` is what it is now. Nothing was charged."""
+
+    code, title = "quote_changed", "The total has changed"
+    sentence = "The total is now {total} EUR. Look at it again before you pay."
+
+
+class PurchaseClosed(Conflict):
+    """A purchase that can no longer be cancelled: it has ended, or the bank is deciding on it."""
+
+    code, title = "purchase_closed", "Purchase cannot be cancelled"
+    sentence = "The purchase '{purchase}' is {state} and can no longer be cancelled."
+
+
+class CardDeclined(Refused):
+    """The card was not charged; `kind` is funds, card_data, bank, try_later or authentication."""
+
+    code, status, title = "card_declined", 402, "Card declined"
+    sentence = "The card was declined."
+
+
+class LocationInvalid(Refused):
+    """An address whose tax location cannot be found."""
+
+    code, status, title = "location_invalid", 422, "Address not recognised"
+    sentence = "This address cannot be placed for tax. Check the country, the postal code and the city."
+
+
+class PaymentsDisabled(Refused):
+    """This server has no Stripe key, or no webhook secret: nothing can be bought, no webhook taken."""
+
+    code, status, title = "payments_disabled", 404, "Payments are not set up"
+    sentence = "Payments are not set up on this server."
+
+
+class WebhookInvalid(Refused):
+    """A webhook that is not signed by Stripe with our secret, is too old or from the future, or of the other mode."""
+
+    code, status, title = "webhook_invalid", 400, "Webhook refused"
+    sentence = "The webhook was refused: {reason}."
+
+
 # Not us ------------------------------------------------------------------------------------------------------
 
 
@@ -340,3 +385,18 @@ class ProviderFailed(Upstream):
 
     code, status, title = "provider_failed", 502, "Model provider failed"
     sentence = "The model provider failed: {reason}. Nothing was charged."
+
+
+class StripeUnavailable(Upstream):
+    """Stripe could not be reached or failed; what was asked may have happened, and the same key will tell."""
+
+    code, status, title = "stripe_unavailable", 503, "Stripe cannot be reached"
+    sentence = "Stripe cannot be reached at the moment. You were not charged twice: try again in a minute."
+
+
+class StripeRefused(Upstream):
+    """Stripe understood and refused; most often something is not set up there."""
+
+    code, status, title = "stripe_refused", 502, "Stripe refused"
+    sentence = "Stripe refused this: {reason}"
+    retryable = False

@@ -22,6 +22,8 @@ HoldId = NewType("HoldId", str)
 """`hold_…`; a call's id is `call_` and the same body."""
 LotId = NewType("LotId", str)
 """`lot_…`, credits acquired at once."""
+PurchaseId = NewType("PurchaseId", str)
+"""`pur_…`, one intent to buy credits; its invoice at Stripe carries it."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]

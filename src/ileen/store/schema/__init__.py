@@ -27,6 +27,7 @@ from ileen.store.schema.members import (
     ui_session,
 )
 from ileen.store.schema.notices import notice
+from ileen.store.schema.payments import inbox_event, purchase, purchase_key, purchase_step
 
 __all__ = [
     "IMMUTABLE",
@@ -41,6 +42,7 @@ __all__ = [
     "host_account",
     "host_key",
     "identity",
+    "inbox_event",
     "invitation",
     "job",
     "job_slot",
@@ -52,6 +54,9 @@ __all__ = [
     "notice",
     "oidc_flow",
     "person",
+    "purchase",
+    "purchase_key",
+    "purchase_step",
     "session",
     "sign_up",
     "spender",
@@ -65,5 +70,5 @@ __all__ = [
     "wallet",
 ]
 
-IMMUTABLE = ("entry", "lot_draw", "usage_record", "tariff", "audit_event")
+IMMUTABLE = ("entry", "lot_draw", "usage_record", "tariff", "audit_event", "purchase_key", "purchase_step")
 """Tables whose rows are facts: the database itself refuses to update or delete them (triggers)."""

@@ -1,0 +1,74 @@
+"""The door of payments: everything other rooms may ask for, in one class.
+
+Owns: how the parts of this room are put together. Refuses to know: what they do.
+"""
+
+from ileen.accounts import Accounts
+from ileen.base.clock import Clock
+from ileen.base.ids import AccountId, Ids, PurchaseId
+from ileen.ledger import Ledger
+from ileen.payments.machine import Machine
+from ileen.payments.model import Evidence, Notify, Payers, Policy, Purchase, Quote
+from ileen.payments.purchases import Purchases
+from ileen.payments.settle import Settler
+from ileen.payments.stripe import Invoice, Stripe
+from ileen.store.engine import Database
+
+
+class Payments:
+    """Buying credits. Thread-safe; calls block on Stripe and on short transactions."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        accounts: Accounts,
+        *,
+        stripe: Stripe,
+        payers: Payers,
+        policy: Policy,
+        clock: Clock,
+        ids: Ids,
+        notify: Notify,
+    ) -> None:
+        settler = Settler(database, ledger, accounts, policy=policy, clock=clock, ids=ids, notify=notify)
+        self._machine = Machine(database, stripe=stripe, settler=settler, policy=policy, clock=clock)
+        self._purchases = Purchases(
+            database, self._machine, stripe=stripe, payers=payers, policy=policy, clock=clock, ids=ids
+        )
+
+    def quote(self, account: AccountId, cents: int) -> Quote:
+        """Return what `cents` of credits would come to today; see `Purchases.quote`."""
+        return self._purchases.quote(account, cents)
+
+    def buy(
+        self,
+        account: AccountId,
+        cents: int,
+        *,
+        quoted_total: int,
+        key: str,
+        by: str | None,
+        evidence: Evidence,
+        card: str | None = None,
+    ) -> Purchase:
+        """Buy `cents` of credits for the total that was shown; see `Purchases.buy`."""
+        return self._purchases.buy(
+            account, cents, quoted_total=quoted_total, key=key, by=by, evidence=evidence, card=card
+        )
+
+    def purchase(self, account: AccountId, purchase_id: PurchaseId) -> Purchase:
+        """Return one purchase of an account. Raises: NotFound."""
+        return self._purchases.purchase(account, purchase_id)
+
+    def purchases(self, account: AccountId, *, limit: int, before: PurchaseId | None = None) -> list[Purchase]:
+        """Return an account's purchases, newest first."""
+        return self._purchases.purchases(account, limit=limit, before=before)
+
+    def invoice(self, account: AccountId, purchase_id: PurchaseId) -> Invoice:
+        """Return a purchase's invoice as Stripe has it now. Raises: NotFound, StripeUnavailable."""
+        return self._purchases.invoice(account, purchase_id)
+
+    def cancel(self, account: AccountId, purchase_id: PurchaseId) -> Purchase:
+        """Call a purchase off before the bank decides on it. Raises: NotFound, PurchaseClosed."""
+        return self._purchases.cancel(account, purchase_id)
