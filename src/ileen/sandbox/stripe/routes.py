@@ -1,0 +1,37 @@
+"""Every endpoint, hosted page and control action of the sandbox, put together.
+
+Owns: the lists and their order (the first match serves). A new module is added here and nowhere else.
+"""
+
+from typing import Final
+
+from ileen.sandbox.stripe import (
+    customers,
+    dashboard,
+    invoices,
+    items,
+    payment_methods,
+    portal,
+    reading,
+    tax,
+    tax_ids,
+)
+from ileen.sandbox.stripe.api import Page, Route
+
+ROUTES: Final[list[Route]] = [
+    *customers.ROUTES,
+    *tax_ids.ROUTES,
+    *payment_methods.ROUTES,
+    *portal.ROUTES,
+    *invoices.ROUTES,
+    *items.ROUTES,
+    *reading.ROUTES,
+    *tax.ROUTES,
+]
+"""The API under /v1."""
+
+PAGES: Final[list[Page]] = []
+"""What browsers open: hosted invoices, the portal, the bank's page, documents."""
+
+CONTROLS: Final[list[Route]] = [*dashboard.ROUTES]
+"""Actions under /_control that run in one transaction; those that wait for deliveries are in `control`."""
