@@ -1,7 +1,7 @@
 """The front door: one ASGI application that gives every request an id and sends it to the right room.
 
-Owns: routing between the gateway and the API before any framework code, request ids, the limit on API bodies.
-Refuses to know: what either room answers.
+Owns: routing between the gateway, the API and the pages before any framework code, request ids, the limit on bodies.
+Refuses to know: what any of them answers.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -17,6 +17,7 @@ from ileen.pricing import Prices
 from ileen.store.engine import Database
 from ileen.web.api import build_api
 from ileen.web.house import House
+from ileen.web.pages import site
 from ileen.web.problems import MEDIA_TYPE, encode, request_id
 from ileen.web.quotes import Quotes
 
@@ -29,6 +30,8 @@ API_BODY_BYTES_MAX: Final = 1024 * 1024
 """Bodies of the API are small documents; model calls go through the gateway, which has its own limit."""
 
 _GATEWAY_PREFIXES: Final = ("/openai/", "/anthropic/")
+_API_PREFIX: Final = "/v1/"
+_API_PATHS: Final = frozenset({"/healthz", "/openapi.json"})
 
 
 class WebSettings(Protocol):
@@ -58,8 +61,9 @@ class WebSettings(Protocol):
 class Front:
     """The ASGI application of one server process."""
 
-    def __init__(self, *, api: Asgi, gateway: Asgi, ids: Ids) -> None:
+    def __init__(self, *, api: Asgi, pages: Asgi, gateway: Asgi, ids: Ids) -> None:
         self._api = api
+        self._pages = pages
         self._gateway = gateway
         self._ids = ids
 
@@ -77,16 +81,17 @@ class Front:
         elif "\x00" in path or not path.isprintable():
             await _answer(send, NotFound("There is nothing at this path.", what="path", id=""))
         else:
-            await self._serve_api(scope, receive, send)
+            room = self._api if path in _API_PATHS or path.startswith(_API_PREFIX) else self._pages
+            await self._serve(room, scope, receive, send)
 
-    async def _serve_api(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _serve(self, room: Asgi, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         try:
             body = await _read_body(scope, receive)
         except TooLarge as error:
             await _answer(send, error)
             return
         if body is not None:
-            await self._api(scope, _replay(body, receive), send)
+            await room(scope, _replay(body, receive), send)
 
 
 def build(
@@ -115,8 +120,9 @@ def build(
         buy_url=settings.buy_url or None,
         public_url=settings.public_url,
         proxies=settings.proxies,
+        brand="Ileen",
     )
-    return Front(api=build_api(house), gateway=gateway, ids=ids)
+    return Front(api=build_api(house), pages=site.build(house), gateway=gateway, ids=ids)
 
 
 def _with_request_id(send: Send, given: str) -> Send:

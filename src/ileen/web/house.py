@@ -32,7 +32,8 @@ from ileen.web.quotes import Quotes
 class House(Struct, frozen=True, kw_only=True):
     """The rooms the endpoints use. `hold_lifetime_s` is how long a hold lasts when the request does not say.
 
-    `public_url` is where people reach us, without a slash at the end; `proxies` how many of ours stand before us.
+    `public_url` is where people reach us, without a slash at the end; `proxies` how many of ours stand before us,
+    `brand` the name people know us by.
     """
 
     database: Database
@@ -47,6 +48,7 @@ class House(Struct, frozen=True, kw_only=True):
     buy_url: str | None
     public_url: str
     proxies: int
+    brand: str
 
 
 class Caller(Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from ileen.pricing import Prices
 from ileen.store import schema
 from ileen.store.engine import Database
 from ileen.web import build
+from ileen.web.house import House
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class World:
     key: ApiKey
     secret: str
     http: httpx2.AsyncClient
+    house: House
 
     def fund(self, account: Account, amount: str) -> None:
         lot = self.ids.mint("lot")
@@ -105,6 +107,7 @@ async def world(
     headers = {"Authorization": f"Bearer {secret}"}
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://ileen", headers=headers) as http:
-        made = World(database, ledger, accounts, people, clock, ids, account, key, secret, http)
+        house = app._api.state.house
+        made = World(database, ledger, accounts, people, clock, ids, account, key, secret, http, house)
         made.fund(account, "5.00")
         yield made
