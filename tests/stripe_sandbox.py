@@ -19,6 +19,8 @@ import httpx2
 import pytest
 import stripe
 
+from stripe_types import CheckedClient
+
 API_VERSION = "2026-10-28.endive"
 GERMAN = {"line1": "Torstr. 1", "city": "Berlin", "postal_code": "10119", "country": "DE"}
 
@@ -52,6 +54,7 @@ class StripeSandbox:
             stripe_version=API_VERSION,
             base_addresses={"api": self.url},
             max_network_retries=times,
+            http_client=CheckedClient(),
         )
 
     def control(self, path: str, *, method: str = "POST", **given: Any) -> dict[str, Any]:

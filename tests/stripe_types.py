@@ -163,7 +163,7 @@ def params_drift(form: Any, declared: Any, where: str, home: Json | None = None)
         if all(judged):
             yield from min(judged, key=len)
     elif origin is Literal:
-        if form not in {str(word) for word in get_args(declared)}:
+        if form not in [str(word) for word in get_args(declared)]:
             yield f"{where}: {form!r} is none of {get_args(declared)[:12]}"
     elif typing_extensions.is_typeddict(declared):
         yield from _hash_drift(form, declared, where)
@@ -344,7 +344,7 @@ def _is_plain(value: Any, declared: Any) -> bool:
 
 def _is_written(form: Any, declared: Any) -> bool:
     if declared is bool:
-        return form in {"true", "false"}
+        return form in ("true", "false")
     if declared is int:
         return isinstance(form, str) and re.fullmatch(r"-?\d+", form) is not None
     if declared in {Decimal, float}:

@@ -97,6 +97,7 @@ def test_an_event_is_judged_with_the_object_in_it() -> None:
         ("invoice=in_1&reason=withdrawal", "request[reason]: 'withdrawal' is none of"),
         ("invoice=in_1&lines[0][type]=invoice_line_item&lines[0][tax]=1", "request[lines][0][tax]: not a parameter"),
         ("invoice=in_1&lines[first][type]=invoice_line_item", "request[lines][first]: not an index"),
+        ("invoice=in_1&email_type[x]=1", "request[email_type]: {'x': '1'} is none of"),
         ("invoice=in_1&memo[x]=1", "request[memo]: str was declared"),
     ],
 )

@@ -25,6 +25,9 @@ DOUBTS: dict[str, tuple[str, ...]] = {
     # Whether `customer.invoice_settings.default_payment_method` may be any card, attached first, is settled; but
     # whether the first attached card becomes the default by itself is not.
     "first_card_default": ("no", "yes"),
+    # The tax of credit notes: rounded for each by itself, so that many may come to a cent too much; or the one that
+    # credits the rest of a line takes the rest of its tax.
+    "credit_note_rounding": ("each_rounded", "last_takes_rest"),
     # Whether a customer location outside every registration counts as subject to no tax or as not collected.
     "unregistered_reason": ("not_collecting", "not_subject_to_tax"),
 }

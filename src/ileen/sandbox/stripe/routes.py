@@ -6,13 +6,18 @@ Owns: the lists and their order (the first match serves). A new module is added 
 from typing import Final
 
 from ileen.sandbox.stripe import (
+    corrections,
+    credit_notes,
     customers,
     dashboard,
+    disputes,
     invoices,
     items,
     payment_methods,
     portal,
     reading,
+    refunds,
+    setups,
     tax,
     tax_ids,
 )
@@ -26,6 +31,10 @@ ROUTES: Final[list[Route]] = [
     *invoices.ROUTES,
     *items.ROUTES,
     *reading.ROUTES,
+    *credit_notes.ROUTES,
+    *refunds.ROUTES,
+    *disputes.ROUTES,
+    *setups.ROUTES,
     *tax.ROUTES,
 ]
 """The API under /v1."""
@@ -33,5 +42,5 @@ ROUTES: Final[list[Route]] = [
 PAGES: Final[list[Page]] = []
 """What browsers open: hosted invoices, the portal, the bank's page, documents."""
 
-CONTROLS: Final[list[Route]] = [*dashboard.ROUTES]
+CONTROLS: Final[list[Route]] = [*dashboard.ROUTES, *corrections.CONTROLS]
 """Actions under /_control that run in one transaction; those that wait for deliveries are in `control`."""
