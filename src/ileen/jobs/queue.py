@@ -1,19 +1,28 @@
-"""The queue: enqueue, claim, finish. Each function works inside a transaction the caller opened."""
+"""The queue: enqueue, claim, finish, look. Each function works inside a transaction the caller opened."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ileen.base.clock import SECOND, Instant
 from ileen.base.errors import NotFound
 from ileen.base.ids import Ids
+from ileen.jobs.bell import bell_of
+from ileen.store.engine import after_commit
 from ileen.store.schema import job as table
 
 LEASE_US = 60 * SECOND
-"""How long a claim lasts: it must outlive the slowest handler, since a job whose lease ran out is run again."""
+"""How long a claim lasts unless renewed: how late the jobs of a worker that died are taken up again."""
+_PURGE_MAX = 1000
+# Written out rather than bound, because a partial index serves only a condition that the planner can read.
+_READY = text("state = 'ready'")
+_RUNNING = text("state = 'running'")
+_OPEN = text("state IN ('ready', 'running')")
+_DONE = text("state = 'done'")
 
 
 class JobState(StrEnum):
@@ -39,6 +48,16 @@ class Job(Struct, frozen=True, kw_only=True):
     error: str | None
 
 
+class Counts(Struct, frozen=True, kw_only=True):
+    """How the queue stands. `lag_s`: whole seconds for which the oldest due job has been waiting."""
+
+    ready: int
+    running: int
+    done: int
+    dead: int
+    lag_s: int
+
+
 def enqueue(
     connection: Connection,
     *,
@@ -50,39 +69,49 @@ def enqueue(
     run_at: Instant | None = None,
 ) -> str:
     """Add a job to the caller's transaction and return its id; with a `key`, return the open one's if there is one."""
-    id_ = ids.mint("job")
+    id_, due = ids.mint("job"), run_at if run_at is not None else now
     values = {
         "id": id_,
         "kind": kind,
         "key": key,
         "payload": msgspec.json.encode(payload).decode(),
         "state": JobState.READY.value,
-        "run_at": run_at if run_at is not None else now,
+        "run_at": due,
         "created_at": now,
         "attempts": 0,
     }
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     added = connection.execute(insert(table).values(values).on_conflict_do_nothing().returning(table.c.id))
     if added.scalar_one_or_none() is not None:
+        if due <= now:
+            after_commit(connection, bell_of(connection.engine).ring)
         return id_
-    open_ = table.c.state.in_((JobState.READY.value, JobState.RUNNING.value))
-    return connection.execute(select(table.c.id).where(table.c.kind == kind, table.c.key == key, open_)).scalar_one()
+    return connection.execute(select(table.c.id).where(table.c.kind == kind, table.c.key == key, _OPEN)).scalar_one()
 
 
-def claim(connection: Connection, *, ids: Ids, now: Instant, limit: int) -> list[Job]:
+def is_due(connection: Connection, *, now: Instant) -> bool:
+    """Tell whether there is anything to claim, without a lock: an idle worker must not get in the writers' way."""
+    return connection.execute(select(table.c.id).where(_due(now)).limit(1)).first() is not None
+
+
+def claim(connection: Connection, *, ids: Ids, now: Instant, limit: int, lease_us: int = LEASE_US) -> list[Job]:
     """Lease due jobs, and those whose worker's lease ran out. Locks: those rows; rows others lock are skipped."""
-    due = and_(table.c.state == JobState.READY.value, table.c.run_at <= now)
-    lost = and_(table.c.state == JobState.RUNNING.value, table.c.leased_until <= now)
-    query = select(table).where(or_(due, lost)).order_by(table.c.run_at, table.c.id).limit(limit)
+    query = select(table).where(_due(now)).order_by(table.c.run_at, table.c.id).limit(limit)
     found = connection.execute(query.with_for_update(skip_locked=True)).all()
     lease = ids.mint("lease")
     for row in found:
         connection.execute(
             update(table)
             .where(table.c.id == row.id)
-            .values(state=JobState.RUNNING.value, lease=lease, leased_until=now + LEASE_US, attempts=row.attempts + 1)
+            .values(state=JobState.RUNNING.value, lease=lease, leased_until=now + lease_us, attempts=row.attempts + 1)
         )
     return [_job(row, state=JobState.RUNNING, attempts=row.attempts + 1, lease=lease) for row in found]
+
+
+def renew(connection: Connection, leases: Collection[str], *, until: Instant) -> None:
+    """Keep jobs leased that are still being run. A lease already lost stays lost."""
+    held = and_(table.c.lease.in_(leases), table.c.state == JobState.RUNNING.value)
+    connection.execute(update(table).where(held).values(leased_until=until))
 
 
 def finish(connection: Connection, done: Job, *, now: Instant) -> bool:
@@ -99,19 +128,74 @@ def fail(connection: Connection, failed: Job, *, error: str, retry_at: Instant |
 
 def dead(connection: Connection, *, limit: int = 100) -> list[Job]:
     """Return the jobs that were given up, newest first."""
-    query = select(table).where(table.c.state == JobState.DEAD.value).order_by(table.c.finished_at.desc()).limit(limit)
-    return [_job(row, state=JobState.DEAD, attempts=row.attempts, lease=None) for row in connection.execute(query)]
+    return find(connection, states=(JobState.DEAD,), limit=limit)
+
+
+def find(connection: Connection, *, states: Collection[JobState], limit: int) -> list[Job]:
+    """Return jobs in any of these states, newest first."""
+    named = table.c.state.in_([state.value for state in states])
+    query = select(table).where(named).order_by(table.c.id.desc()).limit(limit)
+    return [_job(row) for row in connection.execute(query)]
+
+
+def get(connection: Connection, job_id: str) -> Job:
+    """Return a job. Raises: NotFound."""
+    row = connection.execute(select(table).where(table.c.id == job_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no job '{job_id}'.", what="job", id=job_id)
+    return _job(row)
+
+
+def counts(connection: Connection, *, now: Instant) -> Counts:
+    """Return how many jobs are in each state, and how late the oldest due one is."""
+    query = select(table.c.state, func.count()).group_by(table.c.state)
+    by_state = {str(state): int(number) for state, number in connection.execute(query)}
+    oldest = connection.execute(select(func.min(table.c.run_at)).where(_READY)).scalar()
+    lag_s = 0 if oldest is None else max(0, now - oldest) // SECOND
+    return Counts(**{state.value: by_state.get(state.value, 0) for state in JobState}, lag_s=lag_s)
 
 
 def retry(connection: Connection, job_id: str, *, now: Instant) -> None:
     """Make a dead job ready again. Raises: NotFound."""
-    revived = connection.execute(
-        update(table)
-        .where(table.c.id == job_id, table.c.state == JobState.DEAD.value)
-        .values(state=JobState.READY.value, run_at=now, attempts=0, finished_at=None)
-    )
-    if not revived.rowcount:
-        raise NotFound(what="dead job", id=job_id)
+    if not _revive(connection, [job_id], now):
+        raise NotFound(f"There is no dead job '{job_id}'.", what="dead job", id=job_id)
+
+
+def retry_all(connection: Connection, *, now: Instant) -> int:
+    """Make every dead job ready again, and return how many there were."""
+    named = select(table.c.id).where(table.c.state == JobState.DEAD.value)
+    return _revive(connection, list(connection.execute(named).scalars()), now)
+
+
+def purge(connection: Connection, *, before: Instant) -> int:
+    """Delete done jobs that ended before an instant, some at a time, and return how many. Dead ones are kept."""
+    old = and_(_DONE, table.c.finished_at < before)
+    some = select(table.c.id).where(old).limit(_PURGE_MAX)
+    return connection.execute(delete(table).where(table.c.id.in_(some))).rowcount
+
+
+def _due(now: Instant) -> ColumnElement[bool]:
+    due = and_(_READY, table.c.run_at <= now)
+    lost = and_(_RUNNING, table.c.leased_until <= now)
+    return or_(due, lost)
+
+
+def _revive(connection: Connection, job_ids: list[str], now: Instant) -> int:
+    """Make those of these jobs ready that are dead, unless the same work is open again under another id."""
+    revived = 0
+    for job_id in job_ids:
+        row = connection.execute(select(table).where(table.c.id == job_id)).one_or_none()
+        if row is None or row.state != JobState.DEAD.value:
+            continue
+        same = select(table.c.id).where(table.c.kind == row.kind, table.c.key == row.key, _OPEN)
+        taken_over = row.key is not None and connection.execute(same).first() is not None
+        state = JobState.DONE if taken_over else JobState.READY
+        finished_at = now if taken_over else None
+        values = {"state": state.value, "run_at": now, "attempts": 0, "finished_at": finished_at}
+        connection.execute(update(table).where(table.c.id == job_id).values(values))
+        revived += 1
+    after_commit(connection, bell_of(connection.engine).ring)
+    return revived
 
 
 def _end(connection: Connection, ended: Job, values: dict[str, object]) -> bool:
@@ -120,15 +204,21 @@ def _end(connection: Connection, ended: Job, values: dict[str, object]) -> bool:
     return connection.execute(update(table).where(mine).values(cleared)).rowcount == 1
 
 
-def _job(row: Row[tuple[object, ...]], *, state: JobState, attempts: int, lease: str | None) -> Job:
+def _job(
+    row: Row[tuple[object, ...]],
+    *,
+    state: JobState | None = None,
+    attempts: int | None = None,
+    lease: str | None = None,
+) -> Job:
     return Job(
         id=row.id,
         kind=row.kind,
         key=row.key,
         payload=msgspec.json.decode(row.payload, type=dict[str, str]),
-        state=state,
+        state=state or JobState(row.state),
         run_at=row.run_at,
-        attempts=attempts,
-        lease=lease,
+        attempts=row.attempts if attempts is None else attempts,
+        lease=lease or row.lease,
         error=row.error,
     )

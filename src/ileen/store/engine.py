@@ -7,7 +7,7 @@ that they queue instead of failing half-way. PostgreSQL: READ COMMITTED with exp
 
 import contextlib
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ _DRIVER_ERRORS = (
     psycopg.InterfaceError,
 )
 _POSTGRESQL = "postgresql+psycopg"
+_AFTER_COMMIT = "ileen_after_commit"
 
 
 class DatabaseUrlInvalid(ValueError):
@@ -53,8 +54,13 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Generator[Connection]:
         """Open a transaction that may write; commit at the end, roll back on an exception. Keep it short."""
-        with self.engine.connect().execution_options(ileen_writes=True) as connection, connection.begin():
-            yield connection
+        with self.engine.connect().execution_options(ileen_writes=True) as connection:
+            connection.info.pop(_AFTER_COMMIT, None)  # left over from a transaction that was rolled back
+            with connection.begin():
+                yield connection
+            calls = connection.info.pop(_AFTER_COMMIT, ())
+        for call in calls:
+            call()
 
     @contextlib.contextmanager
     def read(self) -> Generator[Connection]:
@@ -78,6 +84,14 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def after_commit(connection: Connection, call: Callable[[], None]) -> None:
+    """Have `call` called once the caller's `Database.write` is committed; never if it is rolled back.
+
+    For hints within this process only, such as waking a worker: a crash after the commit loses the call.
+    """
+    connection.info.setdefault(_AFTER_COMMIT, []).append(call)
 
 
 def is_transient(error: BaseException) -> bool:

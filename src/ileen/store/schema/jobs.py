@@ -27,6 +27,7 @@ Index(
     sqlite_where=text("state = 'running'"),
     postgresql_where=text("state = 'running'"),
 )
+Index("ix_job_done", job.c.finished_at, sqlite_where=text("state = 'done'"), postgresql_where=text("state = 'done'"))
 Index(
     "uq_job_open_key",
     job.c.kind,

@@ -42,3 +42,11 @@ def upgrade() -> None:
         sa.Column("slot", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_job_slot")),
     )
+    op.create_index(
+        "ix_job_done",
+        "job",
+        ["finished_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'done'"),
+        postgresql_where=sa.text("state = 'done'"),
+    )
