@@ -1,6 +1,7 @@
 """The composition root: settings in, a whole Ileen out. The only place that knows all rooms.
 
-Owns: the order in which things start and stop, and the sweeper that frees overdue holds.
+Owns: the order in which things start and stop, the sweeper that frees overdue holds, and the one worker that runs
+the jobs of all rooms.
 """
 
 import asyncio
@@ -21,7 +22,9 @@ from ileen.base.clock import Clock, SystemClock
 from ileen.base.errors import IleenError
 from ileen.base.ids import Ids, RandomIds
 from ileen.gateway import Gateway
+from ileen.jobs import Worker
 from ileen.ledger import Ledger
+from ileen.notices import House, Mailer, Notices
 from ileen.pricing import Prices
 from ileen.settings import Settings
 from ileen.store.engine import Database
@@ -47,6 +50,8 @@ class App:
         self.ledger = Ledger(self.database, clock=self.clock)
         self.accounts = Accounts(self.database, self.ledger, clock=self.clock, ids=self.ids)
         self.people = People(self.database, self.accounts, clock=self.clock, ids=self.ids)
+        self.notices = Notices(self.database, mailer=_mailer(settings), clock=self.clock, ids=self.ids)
+        self.worker = Worker(self.database, {**self.notices.handlers()}, clock=self.clock, ids=self.ids)
 
     @classmethod
     @contextlib.contextmanager
@@ -88,11 +93,22 @@ class App:
         await gateway.start()
         sweeper = _Sweeper(self.ledger)
         sweeper.start()
+        self.worker.start()
         try:
             await _run(front, listener, ready)
         finally:
+            await asyncio.to_thread(self.worker.stop)
             await asyncio.to_thread(sweeper.stop)
             await gateway.stop()
+
+
+def _mailer(settings: Settings) -> Mailer:
+    return Mailer.of(
+        smtp_url=settings.smtp_url,
+        mail_from=settings.mail_from,
+        support_email=settings.support_email,
+        house=House(brand=settings.brand, seller=settings.seller, public_url=settings.public_url),
+    )
 
 
 class _Sweeper:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from ileen.base.address import address
+
 _FOR_TESTS: Final = {"ILEEN_CRASH_AT", "ILEEN_TEST_DATABASE_URL", "ILEEN_CHROMIUM"}
 
 
@@ -122,9 +124,10 @@ def _line(name: str, text: str) -> str:
 
 
 def _email(name: str, text: str) -> str:
-    if not re.fullmatch(r"[^@\s<>\"]{1,64}@[A-Za-z0-9.-]{1,189}", text, re.ASCII):
+    ready = address(text)
+    if ready is None:
         raise SettingInvalid(f"{name} must be an e-mail address alone, such as billing@example.com.")
-    return text
+    return ready
 
 
 def _smtp_url(name: str, text: str) -> str:

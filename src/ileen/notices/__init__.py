@@ -9,15 +9,16 @@ N3  a link that carries a token is kept only until the mail is out (or given up)
 N4  nothing anyone typed reaches a mail's headers except as one cleaned line.
 """
 
-from ileen.notices.address import address
+from ileen.base.address import address
 from ileen.notices.book import Notice, NoticeState, owe
 from ileen.notices.door import Notices
 from ileen.notices.kinds import KINDS, Kind, ValuesWrong
 from ileen.notices.post import Mailer, MailRefused
-from ileen.notices.render import Mail, render
+from ileen.notices.render import House, Mail, render
 
 __all__ = [
     "KINDS",
+    "House",
     "Kind",
     "Mail",
     "MailRefused",

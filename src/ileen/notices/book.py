@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ileen import jobs
+from ileen.base.address import address
 from ileen.base.clock import Instant
 from ileen.base.errors import NotFound
 from ileen.base.ids import Ids
 from ileen.catalogue import locale_of
-from ileen.notices.address import address
 from ileen.notices.kinds import KINDS, check
 from ileen.store.schema import notice as table
 

@@ -1,10 +1,10 @@
-"""The door of the room: sends what is owed, shows what was, and owes alarms to the operator."""
+"""The door of the room: owes, sends what is owed, and shows what was."""
 
 from collections.abc import Mapping
 from typing import Final
 
 import structlog
-from msgspec.structs import replace
+from sqlalchemy import Connection
 
 from ileen import jobs
 from ileen.base import crash
@@ -32,9 +32,29 @@ class Notices:
         """Return the jobs of this room."""
         return {JOB: self._send}
 
-    def at(self, public_url: str) -> None:
-        """Name the address under which this server is reached, once it is known; links in mails begin with it."""
-        self._mailer = replace(self._mailer, house=replace(self._mailer.house, public_url=public_url))
+    def owe(
+        self,
+        connection: Connection,
+        *,
+        kind: str,
+        account_id: str | None,
+        to: str,
+        locale: str,
+        values: Mapping[str, str],
+        key: str,
+    ) -> None:
+        """Owe a mail in the caller's transaction; see `book.owe`."""
+        book.owe(
+            connection,
+            ids=self._ids,
+            now=self._clock.now(),
+            kind=kind,
+            account_id=account_id,
+            to=to,
+            locale=locale,
+            values=values,
+            key=key,
+        )
 
     def get(self, notice_id: str) -> Notice:
         """Return a notice. Raises: NotFound."""

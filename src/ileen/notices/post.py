@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from ileen.base.clock import Instant, to_datetime
-from ileen.notices.address import address
 from ileen.notices.book import Notice
 from ileen.notices.render import House, Mail
 
@@ -60,6 +59,12 @@ class Mailer(Struct, frozen=True, kw_only=True):
     reply_to: str
     house: House
 
+    @classmethod
+    def of(cls, *, smtp_url: str | None, mail_from: str, support_email: str, house: House) -> Self:
+        """Put a mailer together from the settings, which have been checked. Answers go to support, else the sender."""
+        server = Server.read(smtp_url) if smtp_url else None
+        return cls(server=server, sender=mail_from, reply_to=support_email or mail_from, house=house)
+
     def send(self, notice: Notice, mail: Mail, *, now: Instant) -> None:
         """Send a mail. Calls out: the SMTP server.
 
@@ -91,20 +96,6 @@ class Mailer(Struct, frozen=True, kw_only=True):
         message.set_content(mail.plain, cte="quoted-printable")
         message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
         return message
-
-
-def mailer(
-    *, smtp_url: str | None, mail_from: str, support_email: str, brand: str, seller: str, public_url: str
-) -> Mailer:
-    """Put a mailer together from the settings, which have been checked. Answers go to support, else to the sender."""
-    sender, support = address(mail_from), address(support_email)
-    assert sender, "the settings check the sender's address"
-    return Mailer(
-        server=Server.read(smtp_url) if smtp_url else None,
-        sender=sender,
-        reply_to=support or sender,
-        house=House(brand=brand, seller=seller, public_url=public_url),
-    )
 
 
 def _connect(server: Server) -> smtplib.SMTP:
