@@ -132,7 +132,11 @@ def _email(name: str, text: str) -> str:
 
 def _smtp_url(name: str, text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in {"smtp", "smtps", "smtp+plain"} or not parts.hostname or parts.path.strip("/"):
+    try:
+        complete = bool(parts.hostname) and parts.port != 0 and not parts.path.strip("/")
+    except ValueError:  # a port that is no number
+        complete = False
+    if parts.scheme not in {"smtp", "smtps", "smtp+plain"} or not complete:
         raise SettingInvalid(f"{name} must begin with smtp://, smtps:// or smtp+plain:// and name a host.")
     return text
 

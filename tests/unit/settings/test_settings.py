@@ -56,6 +56,7 @@ def test_values_are_read_into_their_types(tmp_path: Path) -> None:
         ("ILEEN_MAIL_FROM", "Ileen <billing@example.com>"),
         ("ILEEN_SUPPORT_EMAIL", "help"),
         ("ILEEN_SMTP_URL", "mail.example.com"),
+        ("ILEEN_SMTP_URL", "smtp://mail.example.com:mail"),
         ("ILEEN_SMTP_URL", "smtp://mail.example.com/path"),
     ],
 )
