@@ -144,8 +144,9 @@ class Worker:
         if handler is None:
             return f"no handler for jobs of kind '{job.kind}'"
         assert job.lease is not None, "a claimed job has a lease"
+        now = self._clock.now()
         with self._held_lock:
-            self._held[job.lease] = (self._clock.now(),) * 2
+            self._held[job.lease] = (now, now)
         try:
             handler(job)
         except Exception as failure:  # noqa: BLE001  # whatever it was, it is kept with the job and tried again
