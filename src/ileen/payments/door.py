@@ -3,12 +3,17 @@
 Owns: how the parts of this room are put together. Refuses to know: what they do.
 """
 
+from collections.abc import Mapping, Sequence
+
 from ileen.accounts import Accounts
 from ileen.base.clock import Clock
 from ileen.base.ids import AccountId, Ids, PurchaseId
+from ileen.jobs import Handler
 from ileen.ledger import Ledger
-from ileen.payments.machine import Machine
+from ileen.payments.inbox import APPLY, Inbox
+from ileen.payments.machine import DRIVE, Machine
 from ileen.payments.model import Evidence, Notify, Payers, Policy, Purchase, Quote
+from ileen.payments.poller import SWEEP, Poller
 from ileen.payments.purchases import Purchases
 from ileen.payments.settle import Settler
 from ileen.payments.stripe import Invoice, Stripe
@@ -30,12 +35,15 @@ class Payments:
         clock: Clock,
         ids: Ids,
         notify: Notify,
+        webhook_secrets: Sequence[str] = (),
     ) -> None:
         settler = Settler(database, ledger, accounts, policy=policy, clock=clock, ids=ids, notify=notify)
-        self._machine = Machine(database, stripe=stripe, settler=settler, policy=policy, clock=clock)
+        self._machine = Machine(database, stripe=stripe, settler=settler, policy=policy, clock=clock, ids=ids)
         self._purchases = Purchases(
             database, self._machine, stripe=stripe, payers=payers, policy=policy, clock=clock, ids=ids
         )
+        self._inbox = Inbox(database, self._machine, stripe=stripe, secrets=webhook_secrets, clock=clock, ids=ids)
+        self._poller = Poller(database, self._machine, clock=clock, ids=ids)
 
     def quote(self, account: AccountId, cents: int) -> Quote:
         """Return what `cents` of credits would come to today; see `Purchases.quote`."""
@@ -69,6 +77,14 @@ class Payments:
         """Return a purchase's invoice as Stripe has it now. Raises: NotFound, StripeUnavailable."""
         return self._purchases.invoice(account, purchase_id)
 
-    def cancel(self, account: AccountId, purchase_id: PurchaseId) -> Purchase:
+    def cancel(self, account: AccountId, purchase_id: PurchaseId, *, by: str | None = None) -> Purchase:
         """Call a purchase off before the bank decides on it. Raises: NotFound, PurchaseClosed."""
-        return self._purchases.cancel(account, purchase_id)
+        return self._purchases.cancel(account, purchase_id, by=by)
+
+    def receive(self, raw: bytes, signature: str) -> None:
+        """Check and store a webhook of Stripe's. Raises: PaymentsDisabled, WebhookInvalid."""
+        self._inbox.receive(raw, signature)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the jobs of this room."""
+        return {APPLY: self._inbox.apply, SWEEP: self._poller.sweep, DRIVE: self._poller.drive}

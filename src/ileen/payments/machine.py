@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import structlog
 
+from ileen import jobs
 from ileen.base import crash
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.errors import CardDeclined, LocationInvalid, StripeRefused, StripeUnavailable
-from ileen.base.ids import PurchaseId
+from ileen.base.ids import Ids, PurchaseId
 from ileen.payments import records
 from ileen.payments.amounts import write_cents
 from ileen.payments.model import ENDED, Policy, PurchaseState
@@ -24,6 +25,9 @@ from ileen.payments.settle import Settler
 from ileen.payments.stripe import Invoice, Stripe, invoices
 from ileen.payments.stripe.decline import decline_of
 from ileen.store.engine import Database
+
+DRIVE: Final = "payments.drive"
+"""The kind of job that carries one purchase on."""
 
 _TURNS_MAX: Final = 30
 """More turns than any purchase has steps: reaching it is a fault of the rules."""
@@ -37,9 +41,11 @@ _log = structlog.get_logger()
 class Machine:
     """Drives purchases. Any number of machines, in any number of processes, share them."""
 
-    def __init__(self, database: Database, *, stripe: Stripe, settler: Settler, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, *, stripe: Stripe, settler: Settler, policy: Policy, clock: Clock, ids: Ids
+    ) -> None:
         self.database, self.stripe, self.settler = database, stripe, settler
-        self.policy, self.clock = policy, clock
+        self.policy, self.clock, self.ids = policy, clock, ids
 
     def lease_end(self) -> Instant:
         """Return the instant until which a purchase taken now is kept."""
@@ -54,19 +60,18 @@ class Machine:
             record = records.lease(connection, id_, now=self.clock.now(), until=self.lease_end())
         return None if record is None else self.carry_on(record)
 
-    def attend(self, id_: PurchaseId) -> Record:
-        """Read a purchase's invoice afresh, write down at once if it is paid, else have the purchase looked at.
+    def attend(self, id_: PurchaseId, invoice: Invoice | None) -> None:
+        """Take note of a freshly read invoice: write down at once if it is paid, else have the purchase looked at.
 
-        Raises: NotFound, StripeUnavailable. Calls: Stripe, the ledger.
+        Raises: NotFound, Unavailable. Calls: the ledger.
         """
-        with self.database.read() as connection:
-            record = records.get(connection, id_)
-        invoice = self.read(record)
         if invoice is not None and invoice.status == "paid":
-            return self.settler.settle(record.id, invoice)
+            self.settler.settle(id_, invoice)
+            return
+        now = self.clock.now()
         with self.database.write() as connection:
-            records.nudge(connection, id_, now=self.clock.now())
-        return record
+            records.nudge(connection, id_, now=now)
+            jobs.enqueue(connection, ids=self.ids, kind=DRIVE, payload={"purchase": id_}, now=now, key=id_)
 
     def carry_on(self, record: Record) -> Record:
         """Drive a purchase this process has taken; give it back at the end, however it ends."""
@@ -169,7 +174,6 @@ class _Drive:
             values["decline_code"] = decision.decline.code
         if decision.alarm is not None:
             values["alarm"] = decision.alarm
-            _log.error("payments.purchase.alarm", purchase=self._record.id, alarm=decision.alarm)
         self._change("close", detail=decision.alarm or decision.because, **values)
 
     # Steps that call Stripe: recorded, called, and read again in the next turn ----------------------------------------
@@ -250,6 +254,8 @@ class _Drive:
             self._record = records.change(
                 connection, self._record, step=step, at=self._now(), key=key, detail=detail, **kept, **values
             )
+            if "alarm" in values:
+                self._machine.settler.alarm(connection, self._record)
         crash.point(f"payments.{step}.recorded")
 
     def _release(self, look_again: int | None) -> None:

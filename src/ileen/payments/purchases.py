@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from ileen.accounts import audit
 from ileen.base import crash
 from ileen.base.clock import Clock, Instant
 from ileen.base.errors import NotFound, PurchaseClosed, QuoteChanged, StripeRefused, StripeUnavailable, Unavailable
@@ -110,7 +111,7 @@ class Purchases:
                 raise QuoteChanged(total=write_cents(quote.total), quote=_quote_fields(quote))
             record = self._record(account, payer, quote, by=by, evidence=evidence)
             known = self._add(record, key=key, fingerprint=fingerprint)
-            if known.id == record.id:
+            if known is record:
                 crash.point("payments.quote.recorded")
                 return self._answer(self._machine.carry_on(known))
         return self._look(known)
@@ -137,7 +138,7 @@ class Purchases:
             raise NotFound(what="invoice of purchase", id=id_)
         return found
 
-    def cancel(self, account: AccountId, id_: PurchaseId) -> Purchase:
+    def cancel(self, account: AccountId, id_: PurchaseId, *, by: str | None = None) -> Purchase:
         """Call a purchase off before the bank decides on it; asking again changes nothing.
 
         If the money came in at the same moment, the answer is the settled purchase.
@@ -150,7 +151,7 @@ class Purchases:
             if record.state not in _CANCELLABLE:
                 raise PurchaseClosed(purchase=record.id, state=record.state.value)
             try:
-                self._call_off(record)
+                self._call_off(record, by=by)
             except Overtaken:
                 continue
             break
@@ -265,7 +266,7 @@ class Purchases:
                 _log.warning("payments.stripe.unavailable", purchase=record.id)
         return _public(record, url=url)
 
-    def _call_off(self, record: Record) -> None:
+    def _call_off(self, record: Record, *, by: str | None) -> None:
         now = self._clock.now()
         with self._database.write() as connection:
             records.change(
@@ -278,7 +279,20 @@ class Purchases:
                 leased_until=Instant(0),
                 look_at=now,
             )
+            self._note(connection, record, "purchase.cancelled", by=by)
         crash.point("payments.cancel.recorded")
+
+    def _note(self, connection: Connection, record: Record, action: str, *, by: str | None) -> None:
+        audit.note(
+            connection,
+            ids=self._ids,
+            now=self._clock.now(),
+            actor=by or audit.SYSTEM,
+            action=action,
+            subject=record.id,
+            account_id=record.account_id,
+            detail={"net": write_cents(record.net), "total": write_cents(record.total), "card": record.card_name},
+        )
 
 
 def _public(record: Record, *, url: str | None) -> Purchase:

@@ -11,8 +11,9 @@ T3  the receipt is owed in the transaction that ends the purchase, so it is owed
 from typing import Any, Final
 
 import structlog
+from sqlalchemy import Connection
 
-from ileen.accounts import Accounts
+from ileen.accounts import Accounts, audit
 from ileen.base import crash
 from ileen.base.clock import SECOND, Clock, Instant, to_text
 from ileen.base.ids import Ids, LotId, PurchaseId, wallet_of
@@ -83,6 +84,12 @@ class Settler:
         assert invoice is not None and invoice.status == "paid", "credits come from a paid invoice only"
         return self._take(record, invoice) if decision.step is Step.TAKE else self._fund(record, invoice)
 
+    def alarm(self, connection: Connection, record: Record) -> None:
+        """Raise an alarm in the transaction that recorded it: kept with the purchase, in the audit and in the log."""
+        assert record.alarm is not None
+        _log.error("payments.purchase.alarm", purchase=record.id, account=record.account_id, alarm=record.alarm)
+        self._note(connection, record, "purchase.alarmed", alarm=record.alarm)
+
     def _take(self, record: Record, invoice: Invoice) -> Record:
         now = self._clock.now()
         paid_at = now if invoice.paid_s is None else Instant(invoice.paid_s * SECOND)
@@ -135,6 +142,7 @@ class Settler:
                 values=_receipt_values(settled, invoice, receipt, zone),
                 key=f"receipt:{record.id}",
             )
+            self._note(connection, settled, "purchase.settled", lot=receipt.ref)
         crash.point("payments.settled.recorded")
         _log.info("payments.purchase.settled", purchase=record.id, account=record.account_id, net_cents=record.net)
         return settled
@@ -144,7 +152,6 @@ class Settler:
         values: dict[str, Any] = {"state": decision.state, "because": decision.because, "closing": None}
         if decision.alarm is not None:
             values["alarm"] = decision.alarm
-            _log.error("payments.purchase.alarm", purchase=record.id, alarm=decision.alarm)
         ended = self._change(
             record,
             decision.state.value,
@@ -159,8 +166,24 @@ class Settler:
         crash.point(f"payments.{step}.decided")
         with self._database.write() as connection:
             changed = records.change(connection, record, step=step, at=self._clock.now(), detail=detail, **values)
+            if "alarm" in values:
+                self.alarm(connection, changed)
+            if changed.ended_at is not None:
+                self._note(connection, changed, f"purchase.{changed.state.value}", because=changed.because or "")
         crash.point(f"payments.{step}.recorded")
         return changed
+
+    def _note(self, connection: Connection, record: Record, action: str, **detail: str) -> None:
+        audit.note(
+            connection,
+            ids=self._ids,
+            now=self._clock.now(),
+            actor=audit.SYSTEM,
+            action=action,
+            subject=record.id,
+            account_id=record.account_id,
+            detail={"net": write_cents(record.net), "total": write_cents(record.total), **detail},
+        )
 
 
 def _receipt_values(record: Record, invoice: Invoice, receipt: Receipt, zone: str) -> dict[str, str]:
