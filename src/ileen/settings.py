@@ -65,6 +65,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     operator_email: str = ""
     mail_from: str = "no-reply@localhost"
     smtp_url: str | None = None
+    stripe_secret_key: str | None = None
+    stripe_webhook_secret: tuple[str, ...] = ()
+    stripe_base_url: str | None = None
+    invoice_footer: str = ""
+    confirm_timeout_s: int = 3600
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -84,6 +89,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         if settings.hold_lifetime_s <= settings.call_timeout_s:
             raise SettingInvalid(
                 "ILEEN_HOLD_LIFETIME_S must be longer than ILEEN_CALL_TIMEOUT_S: a hold outlives its call."
+            )
+        if settings.stripe_base_url and not (settings.stripe_secret_key or "").startswith("sk_test_"):
+            raise SettingInvalid(
+                "ILEEN_STRIPE_BASE_URL names a sandbox: use it with a test key (sk_test_…) only, never with a live one."
             )
         return settings
 
@@ -139,6 +148,19 @@ def _smtp_url(name: str, text: str) -> str:
     if parts.scheme not in {"smtp", "smtps", "smtp+plain"} or not complete:
         raise SettingInvalid(f"{name} must begin with smtp://, smtps:// or smtp+plain:// and name a host.")
     return text
+
+
+def _stripe_key(name: str, text: str) -> str:
+    if not re.fullmatch(r"(sk|rk)_(test|live)_[A-Za-z0-9_]{3,250}", text, re.ASCII):
+        raise SettingInvalid(f"{name} must be a secret or restricted key of Stripe: sk_test_…, sk_live_…, rk_….")
+    return text
+
+
+def _stripe_secrets(name: str, text: str) -> tuple[str, ...]:
+    secrets = tuple(text.split(","))
+    if not all(re.fullmatch(r"whsec_[A-Za-z0-9_+/=-]{3,250}", each, re.ASCII) for each in secrets):
+        raise SettingInvalid(f"{name} must be a webhook secret of Stripe (whsec_…), or two of them and a comma.")
+    return secrets
 
 
 def _database_url(name: str, text: str) -> str:
@@ -212,5 +234,10 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "operator_email": _email,
     "mail_from": _email,
     "smtp_url": _smtp_url,
+    "stripe_secret_key": _stripe_key,
+    "stripe_webhook_secret": _stripe_secrets,
+    "stripe_base_url": _url,
+    "invoice_footer": _text,
+    "confirm_timeout_s": _whole(60, 82_800),
 }
 """How each setting is read; the environment's name is `ILEEN_` and the key in capitals."""

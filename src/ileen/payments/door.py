@@ -10,7 +10,7 @@ from ileen.base.clock import Clock
 from ileen.base.ids import AccountId, Ids, PurchaseId
 from ileen.jobs import Handler
 from ileen.ledger import Ledger
-from ileen.payments.inbox import APPLY, Inbox
+from ileen.payments.inbox import APPLY, Hook, Inbox
 from ileen.payments.machine import DRIVE, Machine
 from ileen.payments.model import Evidence, Notify, Payers, Policy, Purchase, Quote
 from ileen.payments.poller import SWEEP, Poller
@@ -36,13 +36,17 @@ class Payments:
         ids: Ids,
         notify: Notify,
         webhook_secrets: Sequence[str] = (),
+        hooks: Mapping[str, Hook] | None = None,
     ) -> None:
+        """`webhook_secrets` are ours at Stripe, two while one is rolled; none: no webhook is taken."""
         settler = Settler(database, ledger, accounts, policy=policy, clock=clock, ids=ids, notify=notify)
         self._machine = Machine(database, stripe=stripe, settler=settler, policy=policy, clock=clock, ids=ids)
         self._purchases = Purchases(
             database, self._machine, stripe=stripe, payers=payers, policy=policy, clock=clock, ids=ids
         )
-        self._inbox = Inbox(database, self._machine, stripe=stripe, secrets=webhook_secrets, clock=clock, ids=ids)
+        self._inbox = Inbox(
+            database, self._machine, stripe=stripe, secrets=webhook_secrets, clock=clock, ids=ids, hooks=hooks or {}
+        )
         self._poller = Poller(database, self._machine, clock=clock, ids=ids)
 
     def quote(self, account: AccountId, cents: int) -> Quote:

@@ -68,8 +68,8 @@ class Event(Struct, frozen=True, kw_only=True):
     received_at: Instant
 
 
-Applier = Callable[[Event], str]
-"""Applies events of some types and returns the outcome in a word: applied, foreign, …"""
+Hook = Callable[[str, str | None], None]
+"""What to do on events of one type, given the object's id and its customer's: reads at Stripe what is so now."""
 
 
 class PurchaseUnknown(Exception):  # not for callers: it makes the job try again
@@ -88,13 +88,12 @@ class Inbox:
         secrets: Sequence[str],
         clock: Clock,
         ids: Ids,
-        appliers: Mapping[str, Applier] | None = None,
+        hooks: Mapping[str, Hook],
     ) -> None:
-        """`appliers` take the events whose type begins with their key, such as "customer."."""
+        """`hooks` are what other parts of the room do, by type of event."""
         self._database, self._machine, self._stripe = database, machine, stripe
         self._secrets, self._clock, self._ids = tuple(each for each in secrets if each), clock, ids
-        own: Mapping[str, Applier] = {"invoice.": self._apply_invoice, "invoice_payment.": self._apply_payment}
-        self._appliers = {**own, **(appliers or {})}
+        self._hooks = dict(hooks)
 
     def receive(self, raw: bytes, header: str) -> None:
         """Check and store a webhook; the answer may be given once this returns.
@@ -124,8 +123,7 @@ class Inbox:
         event = Event(
             id=told.id, type=told.type, object_id=told.object_id, object=told.data.object, received_at=row.received_at
         )
-        applier = next((each for prefix, each in self._appliers.items() if event.type.startswith(prefix)), None)
-        outcome = "kept" if applier is None else applier(event)
+        outcome = self._apply(event)
         crash.point("payments.inbox.applied")
         with self._database.write() as connection:
             done = {"outcome": outcome, "applied_at": self._clock.now()}
@@ -155,14 +153,20 @@ class Inbox:
             connection.execute(insert(table).values(row | duplicate))
         return False
 
+    def _apply(self, event: Event) -> str:
+        """Apply an event and return the outcome in a word."""
+        if hook := self._hooks.get(event.type):
+            customer = event.object.get("customer")
+            hook(event.object_id, customer if isinstance(customer, str) else None)
+            return "applied"
+        if event.type.startswith("invoice."):
+            return self._apply_to(event, event.object_id)
+        paid_invoice = event.object.get("invoice")
+        if event.type in _TELLING and isinstance(paid_invoice, str):
+            return self._apply_to(event, paid_invoice)
+        return "kept"
+
     # Purchases ---------------------------------------------------------------------------------------------------
-
-    def _apply_payment(self, event: Event) -> str:
-        invoice_id = event.object.get("invoice")
-        return self._apply_to(event, str(invoice_id)) if event.type in _TELLING and invoice_id else "kept"
-
-    def _apply_invoice(self, event: Event) -> str:
-        return self._apply_to(event, event.object_id)
 
     def _apply_to(self, event: Event, invoice_id: str) -> str:
         record = self._known(invoice_id, event)

@@ -107,6 +107,13 @@ class Payers(Protocol):
         """
         ...
 
+    def accept(self, account: AccountId, reason: str) -> bool:
+        """Judge Stripe's reason for the tax of a preview; False if something was put right and it must be asked again.
+
+        Raises: CountryNotSold, TerritoryNotSold.
+        """
+        ...
+
 
 class Notify(Protocol):
     """Whoever owes the outside a message once the caller's transaction is committed; the same `key` owes it once."""

@@ -52,6 +52,7 @@ _CANCELLABLE: Final = frozenset(
     }
 )
 _TRIES_MAX: Final = 10
+_PREVIEWS_MAX: Final = 3
 
 _log = structlog.get_logger()
 T = TypeVar("T")
@@ -79,9 +80,11 @@ class Purchases:
     def quote(self, account: AccountId, cents: int) -> Quote:
         """Return what `cents` of credits would come to today, from Stripe's preview. Writes nothing.
 
-        Raises: AmountInvalid, BillingIncomplete, LocationInvalid, StripeUnavailable, StripeRefused.
+        Raises: AmountInvalid, BillingIncomplete, LocationInvalid, CountryNotSold, TerritoryNotSold, StripeUnavailable,
+        StripeRefused.
         """
-        return self._quote(self._payers.customer_of(account), check_cents(cents))
+        check_cents(cents)
+        return self._quote(account, self._payers.customer_of(account), cents)
 
     def buy(
         self,
@@ -98,15 +101,15 @@ class Purchases:
 
         A repeated key, or a purchase already under way, answers with that purchase. Waits for Stripe; what Stripe
         leaves open is carried on with in the background.
-        Raises: AmountInvalid, QuoteChanged (with the new quote), KeyReused, BillingIncomplete, LocationInvalid,
-        NotFound for the card, StripeUnavailable, StripeRefused. Nothing was charged then.
+        Raises: QuoteChanged (with the new quote), KeyReused, NotFound for the card, and as `quote`. Nothing was
+        charged then.
         """
         check_cents(cents)
         fingerprint = _fingerprint(cents, quoted_total, card)
         known = self._known(account, key=key, fingerprint=fingerprint)
         if known is None:
             payer = self._payers.payer(account, card=card)
-            quote = self._quote(payer.customer, cents)
+            quote = self._quote(account, payer.customer, cents)
             if quote.total != quoted_total:
                 raise QuoteChanged(total=write_cents(quote.total), quote=_quote_fields(quote))
             record = self._record(account, payer, quote, by=by, evidence=evidence)
@@ -205,7 +208,14 @@ class Purchases:
             created_at=self._clock.now(),
         )
 
-    def _quote(self, customer: str, cents: int) -> Quote:
+    def _quote(self, account: AccountId, customer: str, cents: int) -> Quote:
+        for _ in range(_PREVIEWS_MAX):
+            quote = self._preview(customer, cents)
+            if self._payers.accept(account, quote.reason):
+                return quote
+        raise StripeRefused(reason="the tax of this account does not settle down")
+
+    def _preview(self, customer: str, cents: int) -> Quote:
         found = invoices.preview(
             self._stripe,
             customer=customer,

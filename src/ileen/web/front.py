@@ -13,6 +13,7 @@ from ileen.base.clock import Clock
 from ileen.base.errors import IleenError, NotFound, TooLarge
 from ileen.base.ids import Ids
 from ileen.ledger import Ledger
+from ileen.payments import Payments
 from ileen.pricing import Prices
 from ileen.store.engine import Database
 from ileen.web.api import build_api
@@ -105,6 +106,7 @@ def build(
     clock: Clock,
     ids: Ids,
     database: Database,
+    payments: Payments | None = None,
 ) -> Front:
     """Put the application together. The ledger and the gateway are started and stopped by the caller."""
     house = House(
@@ -121,6 +123,7 @@ def build(
         public_url=settings.public_url,
         proxies=settings.proxies,
         brand="Ileen",
+        payments=payments,
     )
     return Front(api=build_api(house), pages=site.build(house), gateway=gateway, ids=ids)
 

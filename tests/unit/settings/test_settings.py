@@ -52,6 +52,10 @@ def test_values_are_read_into_their_types(tmp_path: Path) -> None:
         ("ILEEN_PROVIDERS", "mistral"),
         ("ILEEN_PROVIDERS", '[{"name": "mistral", "base_url": "https://m.example", "kye": "x"}]'),
         ("ILEEN_HOLD_LIFETIME_S", "600"),
+        ("ILEEN_STRIPE_SECRET_KEY", "pk_test_123456"),
+        ("ILEEN_STRIPE_WEBHOOK_SECRET", "secret"),
+        ("ILEEN_STRIPE_WEBHOOK_SECRET", "whsec_123456,"),
+        ("ILEEN_STRIPE_BASE_URL", "http://127.0.0.1:9"),
         ("ILEEN_BRAND", "Il\neen"),
         ("ILEEN_MAIL_FROM", "Ileen <billing@example.com>"),
         ("ILEEN_SUPPORT_EMAIL", "help"),
@@ -63,3 +67,17 @@ def test_values_are_read_into_their_types(tmp_path: Path) -> None:
 def test_a_wrong_or_unknown_setting_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingInvalid, match=name):
         Settings.read({name: value})
+
+
+def test_a_live_key_is_refused_together_with_the_sandbox() -> None:
+    sandbox = {"ILEEN_STRIPE_BASE_URL": "http://127.0.0.1:9"}
+    assert Settings.read(sandbox | {"ILEEN_STRIPE_SECRET_KEY": "sk_test_123456"}).stripe_base_url
+    for key in ("sk_live_123456", "rk_live_123456"):
+        assert Settings.read({"ILEEN_STRIPE_SECRET_KEY": key}).stripe_secret_key == key
+        with pytest.raises(SettingInvalid, match="never with a live one"):
+            Settings.read(sandbox | {"ILEEN_STRIPE_SECRET_KEY": key})
+
+
+def test_two_webhook_secrets_are_known_while_one_is_rolled() -> None:
+    settings = Settings.read({"ILEEN_STRIPE_WEBHOOK_SECRET": "whsec_old111,whsec_new222"})
+    assert settings.stripe_webhook_secret == ("whsec_old111", "whsec_new222")
