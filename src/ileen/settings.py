@@ -70,6 +70,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     stripe_base_url: str | None = None
     invoice_footer: str = ""
     confirm_timeout_s: int = 3600
+    seller_country: str = "DE"
+    tax_registrations: str = "EU"
+    unregistered_countries: str = "refuse"
+    tax_territories: str = "refuse"
+    reverse_charge: str = "verified"
+    tax_code: str = "txcd_10000000"
+    country_header: str = ""
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -163,6 +170,30 @@ def _stripe_secrets(name: str, text: str) -> tuple[str, ...]:
     return secrets
 
 
+def _country(name: str, text: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", text, re.ASCII):
+        raise SettingInvalid(f"{name} must be the two letters of a country, such as DE.")
+    return text
+
+
+def _countries(name: str, text: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}( *, *[A-Z]{2})*", text, re.ASCII):
+        raise SettingInvalid(f"{name} must be a list of countries such as DE,FR,CH; EU stands for all member states.")
+    return text
+
+
+def _tax_code(name: str, text: str) -> str:
+    if not re.fullmatch(r"txcd_[0-9]{8}", text, re.ASCII):
+        raise SettingInvalid(f"{name} must be a tax code of Stripe, such as txcd_10000000.")
+    return text
+
+
+def _header(name: str, text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text, re.ASCII):
+        raise SettingInvalid(f"{name} must be the name of a header, such as CF-IPCountry.")
+    return text.lower()
+
+
 def _database_url(name: str, text: str) -> str:
     if not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://", text):
         raise SettingInvalid(f"{name} must begin with sqlite:/// or postgresql://.")
@@ -239,5 +270,12 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "stripe_base_url": _url,
     "invoice_footer": _text,
     "confirm_timeout_s": _whole(60, 82_800),
+    "seller_country": _country,
+    "tax_registrations": _countries,
+    "unregistered_countries": _one_of("sell", "refuse"),
+    "tax_territories": _one_of("sell", "refuse"),
+    "reverse_charge": _one_of("verified", "format", "never"),
+    "tax_code": _tax_code,
+    "country_header": _header,
 }
 """How each setting is read; the environment's name is `ILEEN_` and the key in capitals."""

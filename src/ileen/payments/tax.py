@@ -23,6 +23,8 @@ from ileen.payments.territories import EU, territory
 SAMPLE_IDS: Final = ("000000000", "111111111", "222222222")
 """Stripe's test ids: verified, not found, pending for ever. Only test keys accept them; no check digit is right."""
 
+_UNREGISTERED: Final = frozenset({"not_collecting", "not_subject_to_tax"})
+"""What Stripe says of a place without registration; sources differ."""
 _SEPARATORS: Final = re.compile(r"[\s.\-/]")
 _ALLOWED: Final = re.compile(r"[0-9A-Z+*]{2,20}", re.ASCII)
 _PREFIXES: Final = {country: country for country in EU if country != "GR"} | {"GR": "EL", "GB": "XI"}
@@ -88,7 +90,7 @@ def admit_reason(policy: TaxPolicy, reason: str, *, country: str) -> None:
     """
     if reason == "not_supported" and policy.territories is Sell.REFUSE:
         raise TerritoryNotSold(territory=country)
-    if reason == "not_collecting" and policy.unregistered is Sell.REFUSE:
+    if reason in _UNREGISTERED and policy.unregistered is Sell.REFUSE:
         raise CountryNotSold(country=country)
 
 

@@ -47,6 +47,7 @@ tax_id = Table(
     Column("checker_id", Text, index=True),
     Column("check_id", Text),
     Column("stripe_id", Text),
+    Column("holder_id", Text),
     Column("verified_name", Text),
     Column("verified_address", Text),
     Column("checked_at", BigInteger),

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("checker_id", sa.Text(), nullable=True),
         sa.Column("check_id", sa.Text(), nullable=True),
         sa.Column("stripe_id", sa.Text(), nullable=True),
+        sa.Column("holder_id", sa.Text(), nullable=True),
         sa.Column("verified_name", sa.Text(), nullable=True),
         sa.Column("verified_address", sa.Text(), nullable=True),
         sa.Column("checked_at", sa.BigInteger(), nullable=True),

@@ -1,0 +1,202 @@
+"""Cards: the saved cards of each account, as Stripe has them.
+
+Owns: the table `card` and the customer's `default_card`. Refuses to know: card numbers, purchases, HTTP.
+Cards are added, and the default is changed, in Stripe's portal alone; we hear of it by webhook, and look again whenever
+someone comes back from there, because coming back proves nothing.
+K1  the table is a copy. A reading that began earlier than the one last kept is not kept: it is older news.
+K2  the default card cannot be removed here. A card removed here is detached first and forgotten second.
+K3  after a card is detached, a default that names it is cleared at Stripe too: whether Stripe clears it by itself is
+    reported both ways.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+from sqlalchemy import Connection, Row, or_, select, update
+
+from ileen.base import crash
+from ileen.base.clock import SECOND, Clock, Instant, to_datetime
+from ileen.base.errors import CardIsDefault, NotFound, StripeUnavailable
+from ileen.base.ids import AccountId
+from ileen.payments.customers import Customers
+from ileen.payments.stripe import Stripe, payer
+from ileen.payments.stripe.payer import CardFacts, NotAtStripe
+from ileen.store.bulk import insert_new
+from ileen.store.engine import Database
+from ileen.store.schema import card as table
+from ileen.store.schema import customer as customers_table
+
+_FRESH_US: Final = 60 * SECOND
+"""How old a copy may be before it is read again: webhooks usually bring changes within seconds."""
+_RENEWAL_SHOWN_US: Final = 30 * 24 * 3600 * SECOND
+"""How long a card that its network replaced is shown as such."""
+
+
+class Card(Struct, frozen=True, kw_only=True):
+    """A saved card. `is_removable` is false for the default; `is_renewed` if its bank replaced it lately."""
+
+    id: str
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+    country: str | None
+    is_default: bool
+    is_expired: bool
+    is_renewed: bool
+
+    @property
+    def is_removable(self) -> bool:
+        """Whether it can be removed here: every card but the default."""
+        return not self.is_default
+
+
+class Cards:
+    """All cards. Thread-safe; calls block on short transactions and on Stripe."""
+
+    def __init__(self, database: Database, customers: Customers, *, stripe: Stripe, clock: Clock) -> None:
+        self._database = database
+        self._customers = customers
+        self._stripe = stripe
+        self._clock = clock
+
+    def saved(self, account: AccountId) -> list[Card]:
+        """Return the saved cards, the default first, then the newest. Reads Stripe if our copy is older than a minute.
+
+        If Stripe cannot be reached, the copy is returned as it is.
+        """
+        with self._database.read() as connection:
+            read_at = connection.execute(_read_at(account)).scalar() or 0
+        if self._clock.now() - read_at >= _FRESH_US:
+            try:
+                return self.refresh(account)
+            except StripeUnavailable:
+                pass
+        return self.known(account)
+
+    def known(self, account: AccountId) -> list[Card]:
+        """Return our copy; asks nobody."""
+        with self._database.read() as connection:
+            rows = connection.execute(_rows_of(account)).all()
+            default = connection.execute(_default_of(account)).scalar()
+        now = self._clock.now()
+        cards = [_card(row, default=default, now=now) for row in rows]
+        return sorted(cards, key=lambda card: not card.is_default)
+
+    def refresh(self, account: AccountId) -> list[Card]:
+        """Read the cards at Stripe and return them. Raises: StripeUnavailable."""
+        began = self._clock.now()
+        customer = self._customers.take_over(account)
+        if customer.stripe_id is None:
+            self._keep(account, [], default=None, began=began)
+            return []
+        try:
+            found = payer.list_cards(self._stripe, customer.stripe_id)
+        except NotAtStripe:
+            self._customers.forget(customer.stripe_id)
+            found = []
+        default = customer.default_card
+        if default is not None and all(each.id != default for each in found):
+            # Detached without being cleared as the default (K3): an invoice would be charged to nothing.
+            payer.clear_default_card(self._stripe, customer.stripe_id)
+            default = None
+        self._keep(account, found, default=default, began=began)
+        return self.known(account)
+
+    def chosen(self, account: AccountId, wanted: str | None = None) -> Card | None:
+        """Return the card to charge: the one wanted, else the default, else the newest that has not expired.
+
+        None if there is none at all. Raises: NotFound for a wanted card that is not the account's.
+        """
+        cards = self.saved(account)
+        if wanted is not None:
+            for card in cards:
+                if card.id == wanted:
+                    return card
+            raise NotFound(what="card", id=wanted[:64])
+        usable = [card for card in cards if not card.is_expired]
+        return next(iter(usable or cards), None)
+
+    def account_of(self, card_id: str) -> AccountId | None:
+        """Return the account a card is or was saved for: a card that was detached no longer names its customer."""
+        with self._database.read() as connection:
+            found = connection.execute(select(table.c.account_id).where(table.c.id == card_id)).scalar()
+        return None if found is None else AccountId(found)
+
+    def remove(self, account: AccountId, card_id: str) -> None:
+        """Remove a card that is not the default, for good; removing it again changes nothing.
+
+        Raises: NotFound (also for another account's card), CardIsDefault, StripeUnavailable.
+        """
+        with self._database.read() as connection:
+            mine = (table.c.id == card_id) & (table.c.account_id == account)
+            row = connection.execute(select(table).where(mine)).first()
+        if row is None:
+            raise NotFound(what="card", id=card_id[:64])
+        if row.removed_at is not None:
+            return
+        if any(card.id == card_id and card.is_default for card in self.refresh(account)):
+            raise CardIsDefault
+        payer.detach_card(self._stripe, card_id, key=f"card:{card_id}:detach")
+        crash.point("card.detached")
+        self.refresh(account)
+
+    def _keep(self, account: AccountId, found: list[CardFacts], *, default: str | None, began: Instant) -> None:
+        """Make our copy what was read, unless a later reading is there already (K1). Locks: the customer's row."""
+        with self._database.write() as connection:
+            newer = (customers_table.c.account_id == account) & (customers_table.c.cards_read_at <= began)
+            values = {"cards_read_at": began, "default_card": default}
+            if not connection.execute(update(customers_table).where(newer).values(**values)).rowcount:
+                return
+            for each in found:
+                self._keep_one(connection, account, each)
+            present = [each.id for each in found]
+            gone = (table.c.account_id == account) & table.c.removed_at.is_(None) & table.c.id.not_in(present)
+            connection.execute(update(table).where(gone).values(removed_at=self._clock.now()))
+
+    def _keep_one(self, connection: Connection, account: AccountId, facts: CardFacts) -> None:
+        values = {
+            "brand": facts.brand,
+            "last4": facts.last4,
+            "exp_month": facts.exp_month,
+            "exp_year": facts.exp_year,
+            "country": facts.country,
+            "fingerprint": facts.fingerprint,
+        }
+        row = {"id": facts.id, "account_id": account, "created_at": facts.created * SECOND, **values}
+        if insert_new(connection, table, row):
+            return
+        mine = (table.c.id == facts.id) & (table.c.account_id == account)
+        other = [table.c.last4 != facts.last4, table.c.exp_month != facts.exp_month, table.c.exp_year != facts.exp_year]
+        renewed = mine & or_(*other)
+        connection.execute(update(table).where(renewed).values(renewed_at=self._clock.now()))
+        connection.execute(update(table).where(mine).values(**values, removed_at=None))
+
+
+def _rows_of(account: AccountId):  # SQLAlchemy's own generic type
+    mine = (table.c.account_id == account) & table.c.removed_at.is_(None)
+    return select(table).where(mine).order_by(table.c.created_at.desc(), table.c.id.desc())
+
+
+def _default_of(account: AccountId):  # SQLAlchemy's own generic type
+    return select(customers_table.c.default_card).where(customers_table.c.account_id == account)
+
+
+def _read_at(account: AccountId):  # SQLAlchemy's own generic type
+    return select(customers_table.c.cards_read_at).where(customers_table.c.account_id == account)
+
+
+def _card(row: Row[tuple[object, ...]], *, default: str | None, now: Instant) -> Card:
+    today = to_datetime(now)
+    return Card(
+        id=row.id,
+        brand=row.brand,
+        last4=row.last4,
+        exp_month=row.exp_month,
+        exp_year=row.exp_year,
+        country=row.country,
+        is_default=row.id == default,
+        # A card is good to the end of the month it names.
+        is_expired=(row.exp_year, row.exp_month) < (today.year, today.month),
+        is_renewed=row.renewed_at is not None and now - row.renewed_at < _RENEWAL_SHOWN_US,
+    )
