@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx2
 import pytest
 from msgspec.structs import replace
 
@@ -94,6 +95,12 @@ class Paying:
         self.clock.advance(seconds)
         self.sandbox.advance(seconds)
 
+    def fault(self, kind: str, path: str, *, count: int = 3) -> None:
+        """Arm a fault; the SDK's own two repetitions meet it as well."""
+        given = {"kind": kind, "path": path, "count": count}
+        answer = httpx2.post(f"{self.sandbox.control_url}/faults", json=given, trust_env=False)
+        assert answer.status_code == 200, answer.text
+
     def work(self) -> int:
         """Run the jobs that are due, and those they bring."""
         worker = Worker(self.database, self.billing.handlers(), clock=self.clock, ids=self.ids)
@@ -145,7 +152,9 @@ def paying(
     account = accounts.create("Ada", email="ada@example.com")
     stripe = Stripe(stripe_sandbox.secret_key, base_url=stripe_sandbox.url)
     # One time for both: cards expire and idempotency keys are forgotten by Stripe's clock.
-    clock.advance((stripe_sandbox.levers()["now"] * SECOND - clock.now()) // SECOND)
+    clock.advance(
+        (httpx2.get(stripe_sandbox.control_url, trust_env=False).json()["now"] * SECOND - clock.now()) // SECOND
+    )
     made = Paying(database, ledger, accounts, stripe_sandbox, stripe, clock, ids, account, billing=None)  # type: ignore[arg-type]
     made.billing = make_billing(made, stripe)
     yield made

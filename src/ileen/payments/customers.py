@@ -19,7 +19,7 @@ from sqlalchemy import Row, select, update
 
 from ileen.accounts import Accounts
 from ileen.base import crash
-from ileen.base.clock import SECOND, Clock
+from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.errors import BillingIncomplete, LocationInvalid, RequestInvalid
 from ileen.base.ids import AccountId
 from ileen.payments import tax

@@ -132,8 +132,8 @@ def _portal(home: str) -> dict[str, Any]:
 def find_product(at: Stripe) -> Product | None:
     """Return our product, None if there is none."""
     with answered():
-        for each in at.client.v1.products.list({"active": True, "limit": 100}).auto_paging_iter():
-            if each.metadata and "ileen" in each.metadata:
+        for each in at.client.v1.products.list({"limit": 100}).auto_paging_iter():
+            if each.active and each.metadata and "ileen" in each.metadata:
                 code = getattr(each, "tax_code", None)
                 return Product(id=each.id, tax_code=code if isinstance(code, str) else None)
     return None

@@ -4,8 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import stripe as sdk
-from paying import BERLIN, HELSINKI, PARIS, Paying, paying  # noqa: F401
-from stripe_sandbox import stripe_process, stripe_sandbox  # noqa: F401
 
 from ileen.base.errors import (
     BillingIncomplete,
@@ -21,6 +19,7 @@ from ileen.payments.customers import CustomerState
 from ileen.payments.stripe import Stripe
 from ileen.payments.stripe.payer import Address
 from ileen.payments.tax import Sell
+from paying import BERLIN, HELSINKI, PARIS, Paying
 
 
 def test_nothing_is_at_stripe_before_it_is_needed(paying: Paying) -> None:
@@ -66,7 +65,7 @@ def test_many_at_once_make_one_customer(paying: Paying) -> None:
 @pytest.mark.parametrize("kind", ["error_after", "timeout_after", "error_during", "timeout_before", "bad_gateway"])
 @pytest.mark.parametrize("later_s", [5, 120, 3 * 24 * 3600])
 def test_an_answer_that_was_lost_makes_no_second_customer(paying: Paying, kind: str, later_s: int) -> None:
-    paying.sandbox.control("faults", kind=kind, path="/v1/customers", count=3)
+    paying.fault(kind, "/v1/customers")
     with pytest.raises(StripeUnavailable):
         paying.billing.set_billing(paying.account.id, paying.details())
 
