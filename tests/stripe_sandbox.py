@@ -57,11 +57,15 @@ class StripeSandbox:
             http_client=CheckedClient(),
         )
 
-    def control(self, path: str, *, method: str = "POST", **given: Any) -> dict[str, Any]:
+    def control(self, action: str, /, **given: Any) -> dict[str, Any]:
         """Pull a lever: `control("faults", kind="error_after", path="/v1/invoices")`."""
-        answer = httpx2.request(method, f"{self.control_url}/{path}", json=given, timeout=30, trust_env=False)
+        answer = httpx2.post(f"{self.control_url}/{action}", json=given, timeout=30, trust_env=False)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def levers(self) -> dict[str, Any]:
+        """The position of every lever, and the sandbox's clock (`now`, Unix seconds)."""
+        return httpx2.get(self.control_url, timeout=30, trust_env=False).json()
 
     def advance(self, seconds: int) -> None:
         """Move the sandbox's clock; everything due on the way is done, deliveries included."""

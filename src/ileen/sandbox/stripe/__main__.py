@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 import socket
 import sys
 import threading
@@ -25,8 +24,6 @@ def main() -> None:
     if given.host not in {"127.0.0.1", "localhost"}:
         sys.exit("The offline Stripe binds to loopback only: use --host 127.0.0.1.")
     listener = socket.create_server((given.host, given.port), backlog=2048)
-    # Broken connections are one of the faults; they are no errors of the server.
-    logging.getLogger("uvicorn.error").addFilter(lambda record: "Exception in ASGI" not in record.getMessage())
     state = State(given.data, SystemClock())
     state.base_url = f"http://{given.host}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
