@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +30,7 @@ class StripeSandbox:
 
     def __init__(self, data: Path, *, port: int = 0) -> None:
         self.data = data
+        self._clients: dict[int, stripe.StripeClient] = {}
         self._start(port)
 
     def _start(self, port: int) -> None:
@@ -49,13 +50,15 @@ class StripeSandbox:
         return self.client_that_retries(0)
 
     def client_that_retries(self, times: int) -> stripe.StripeClient:
-        return stripe.StripeClient(
-            self.secret_key,
-            stripe_version=API_VERSION,
-            base_addresses={"api": self.url},
-            max_network_retries=times,
-            http_client=CheckedClient(),
-        )
+        if times not in self._clients:
+            self._clients[times] = stripe.StripeClient(
+                self.secret_key,
+                stripe_version=API_VERSION,
+                base_addresses={"api": self.url},
+                max_network_retries=times,
+                http_client=CheckedClient(),
+            )
+        return self._clients[times]
 
     def control(self, action: str, /, **given: Any) -> dict[str, Any]:
         """Pull a lever: `control("faults", kind="error_after", path="/v1/invoices")`."""
@@ -79,9 +82,9 @@ class StripeSandbox:
         """Every delivery so far, oldest first."""
         return httpx2.get(f"{self.control_url}/deliveries", trust_env=False).json()["deliveries"]
 
-    def reset(self) -> None:
-        """Forget everything but the key."""
-        self.control("reset")
+    def reset(self, *, now: int | None = None) -> None:
+        """Forget everything but the key; the clock returns to the present, or to the Unix second `now`."""
+        self.control("reset", now=now)
 
     def restart(self) -> None:
         """Stop and start again on the same data and port."""
@@ -142,13 +145,17 @@ class StripeSandbox:
 
 @dataclass
 class Receiver:
-    """Takes webhooks on a port of its own. `status` answers all; `statuses` (first) one after the other."""
+    """Takes webhooks on a port of its own.
+
+    `status` answers all; `statuses` (first) one after the other; `handle` sees each event before its answer.
+    """
 
     url: str
     secret: str = ""
     endpoint: str = ""
     status: int = 200
     statuses: list[int] = field(default_factory=list)
+    handle: Callable[[dict[str, Any]], None] | None = None
     taken: list[tuple[bytes, str]] = field(default_factory=list)
     arrived: threading.Event = field(default_factory=threading.Event)
 
@@ -171,6 +178,8 @@ def receiving() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             taken.taken.append((body, self.headers["Stripe-Signature"]))
+            if taken.handle:
+                taken.handle(json.loads(body))
             self.send_response(taken.statuses.pop(0) if taken.statuses else taken.status)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -53,7 +53,7 @@ class Control:
                     made = delivery.resend(tx, event)
                 return {"statuses": [await self._deliverer.deliver(one, by_hand=True) for one in made]}
             case "POST", ["reset"]:
-                self._state.reset()
+                self._state.reset(to=given.get("now"))
                 return {"now": self._state.now()}
             case _:
                 return None

@@ -178,13 +178,14 @@ class State:
         with self.transaction() as tx:
             tx.set("clock_offset", str(self._offset))
 
-    def reset(self) -> None:
-        """Forget everything but the secret key; the clock returns to the present."""
+    def reset(self, *, to: int | None = None) -> None:
+        """Forget everything but the secret key; the clock returns to the present, or to the Unix second `to`."""
         with self.transaction() as tx:
             for table in _NAMED[:-1]:
                 tx.connection.execute(f"DELETE FROM {table}")  # noqa: S608  # our own names
             tx.connection.execute("DELETE FROM setting WHERE name NOT IN (?)", _KEPT_ON_RESET)
-        self._offset = 0
+            self._offset = 0 if to is None else to - self._clock.now() // SECOND
+            tx.set("clock_offset", str(self._offset))
 
     def close(self) -> None:
         """Close the file."""
