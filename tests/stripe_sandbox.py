@@ -68,7 +68,13 @@ class StripeSandbox:
 
     def levers(self) -> dict[str, Any]:
         """The position of every lever, and the sandbox's clock (`now`, Unix seconds)."""
-        return httpx2.get(self.control_url, timeout=30, trust_env=False).json()
+        return self.ask("")
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """Read from the control API: `ask("deliveries")`."""
+        answer = httpx2.get(f"{self.control_url}/{path}", timeout=30, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     def advance(self, seconds: int) -> None:
         """Move the sandbox's clock; everything due on the way is done, deliveries included."""
@@ -80,7 +86,7 @@ class StripeSandbox:
 
     def deliveries(self) -> list[dict[str, Any]]:
         """Every delivery so far, oldest first."""
-        return httpx2.get(f"{self.control_url}/deliveries", trust_env=False).json()["deliveries"]
+        return self.ask("deliveries")["deliveries"]
 
     def reset(self, *, now: int | None = None) -> None:
         """Forget everything but the key; the clock returns to the present, or to the Unix second `now`."""

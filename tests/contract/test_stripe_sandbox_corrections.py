@@ -207,7 +207,7 @@ def test_a_customer_is_mailed_unless_the_request_says_no(stripe_sandbox: StripeS
         {"invoice": invoice.id, "lines": line(invoice, 100), "refund_amount": 119}
     )
 
-    mails = stripe_sandbox.control("mails", method="GET")["mails"]
+    mails = stripe_sandbox.ask("mails")["mails"]
     assert [mail["credit_note"] for mail in mails] == [loud.id] != [quiet.id]
 
 
