@@ -91,10 +91,10 @@ class Mailer(Struct, frozen=True, kw_only=True):
         message["Date"] = to_datetime(now)
         # From the notice, so that a mail sent again after a crash is recognised as the same one.
         message["Message-ID"] = f"<{notice.id.lower()}@{self.sender.rpartition('@')[2]}>"
-        message["Content-Language"] = notice.locale
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.plain, cte="quoted-printable")
         message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+        message["Content-Language"] = notice.locale  # last: a second part takes earlier Content- headers into the first
         return message
 
 
