@@ -90,6 +90,8 @@ class App:
         )
         for warning in self.prices.warnings(self.clock.now()):
             _log.warning("pricing.rate.stale", sentence=warning)
+        if self.settings.smtp_url is None:
+            _log.warning("notices.server.missing", sentence="Mails are owed but not sent: set ILEEN_SMTP_URL.")
         await gateway.start()
         sweeper = _Sweeper(self.ledger)
         sweeper.start()

@@ -9,6 +9,7 @@ import typer
 
 from ileen.base import errors
 from ileen.cli import app
+from ileen.notices import KINDS
 from ileen.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,14 @@ def test_the_command_line_reference_has_every_command_with_its_options() -> None
     for path, command in found.items():
         options = {option for p in command.params if p.param_type_name == "option" for option in p.opts} - {"--help"}
         assert set(re.findall(r"`(--?[a-z-]+)`", sections[path])) == options, path
+
+
+def test_the_mails_reference_has_every_kind_with_its_facts() -> None:
+    expected = {
+        f"`{name}`": [(fact, field.value.replace("_", " ")) for fact, field in kind.fields.items()]
+        for name, kind in KINDS.items()
+    }
+    assert {row[0]: re.findall(r"`(\w+)` ([a-z ]+\b)", row[1]) for row in rows(page("notices.md"))} == expected
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

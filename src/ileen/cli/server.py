@@ -29,6 +29,7 @@ from ileen.store.engine import Database
 
 _DEMO_BONUS = 20 * NANO
 _LLM = "ileen.sandbox.llm"
+_INBOX = "ileen.sandbox.inbox"
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default: ILEEN_HOST or 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port; default: ILEEN_PORT or 8000.")]
 
@@ -47,7 +48,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # noqa: FBT002
-    """Start everything: database, server, offline model provider, a demo account with credits."""
+    """Start everything: database, server, offline model provider and inbox, a demo account with credits."""
     settings = _settings(host, port)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with _listening(settings) as listener, children(_sandbox_of(settings)) as sandbox:
@@ -61,6 +62,8 @@ def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # 
                 anthropic_base_url=f"{sandbox_url}/anthropic",
                 anthropic_api_key="sandbox",
             )
+        if _INBOX in sandbox:
+            settings = replace(settings, smtp_url=sandbox[_INBOX]["smtp_url"])
         with App.open(settings) as app:
             demo = _demo(app, settings.data_dir / "demo.json")
             url = _url(listener)
@@ -71,6 +74,7 @@ def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # 
                 "api_key": demo.secret,
                 "account_id": demo.account,
                 "sandbox_llm_url": sandbox_url,
+                "sandbox_inbox_url": sandbox[_INBOX]["url"] if _INBOX in sandbox else None,
             }
             _run(app, listener, lambda: print_json(facts) if as_json else _welcome(facts))
 
@@ -125,8 +129,12 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
 
 def _sandbox_of(settings: Settings) -> dict[str, list[str]]:
     """Return the stand-ins to start: one for each outside service that is not configured."""
-    has_provider = settings.openai_api_key or settings.anthropic_api_key or settings.providers
-    return {} if has_provider else {_LLM: []}
+    commands: dict[str, list[str]] = {}
+    if not (settings.openai_api_key or settings.anthropic_api_key or settings.providers):
+        commands[_LLM] = []
+    if settings.smtp_url is None:
+        commands[_INBOX] = ["--data", str(settings.data_dir / "inbox.sqlite3")]
+    return commands
 
 
 def _url(listener: socket.socket) -> str:
@@ -184,6 +192,7 @@ def _welcome(facts: dict[str, str | None]) -> None:
     offline = facts["sandbox_llm_url"] is not None
     command = sys.argv[0] if sys.argv[0].endswith("/ileen") else "ileen"
     provider = "an offline model provider" if offline else "the model providers you configured"
+    inbox = f"Mails arrive at {facts['sandbox_inbox_url']}\n\n" if facts["sandbox_inbox_url"] else ""
     body = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'
     console.print(
         f"""
@@ -199,7 +208,7 @@ A demo account has 20.00 bonus credits. Its API key:
   from openai import OpenAI; client = OpenAI(base_url="{url}/openai/v1", api_key="{key}")
   print(client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Hello"}}]))
 
-Then look, in another terminal: {command} wallet (or calls, journal, audit). Ctrl-C stops everything.
+{inbox}Then look, in another terminal: {command} wallet (or calls, journal, audit). Ctrl-C stops everything.
 """,
         highlight=False,
         soft_wrap=True,
