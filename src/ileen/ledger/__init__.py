@@ -1,7 +1,7 @@
 """The ledger: the one writer of credits.
 
 Owns: wallets, lots, holds, spenders, the journal, usage records. Refuses to know: prices, HTTP, Stripe.
-Its door is `Ledger`; its words are in `model`, its rules in `rules` (pure), its queue in `lanes`.
+Its door is `Ledger`; its words are in `model`, its rules in `rules`, which change a `state`, its queue in `lanes`.
 """
 
 from ileen.ledger.door import Ledger

@@ -21,7 +21,8 @@ from sqlalchemy import Connection, and_, case, func, select, union
 
 from ileen.base.clock import SECOND, Clock, Instant, SystemClock
 from ileen.base.ids import WalletId
-from ileen.ledger import rows, rules
+from ileen.ledger import journal, rows
+from ileen.ledger.calendar import windows
 from ileen.ledger.model import Book, Entry, Hold, HoldState, Lot, Spender, Usage, Wallet
 from ileen.store import schema
 from ileen.store.engine import Database
@@ -105,7 +106,7 @@ class _Audit:
         for row in self._rows(schema.wallet, bucket):
             try:
                 part.wallets[row[1]] = rows.wallet_of(row)
-            except (TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError) as error:
                 self._breach(row[1], f"wallet row cannot be read, so it says something else than it did: {error}")
         for row in self._rows(schema.lot, bucket):
             part.lots[row[1]].append(rows.lot_of(row))
@@ -275,7 +276,7 @@ class _Journal:
     def _fault(self, entry: Entry) -> str | None:
         if entry.seq != self._seq + 1:
             return f"entry {self._seq + 1} is missing (the next is {entry.seq})"
-        head = rules.seal(entry, self._head)
+        head = journal.seal(entry, self._head)
         if head != entry.hash:
             return f"entry {entry.seq} was changed or replaced: its hash does not match"
         self._seq, self._head = entry.seq, head
@@ -310,7 +311,7 @@ class _Sums:
                 self._held[name] += hold.amount
         if record[0] is None:
             return
-        day, month = rules.windows(Instant(record[0]), wallet.time_zone)
+        day, month = windows(Instant(record[0]), wallet.time_zone)
         for name in spenders:
             self._spent[name] += record[1]
             self._by_window[name, "day", day] += record[1]
@@ -367,14 +368,14 @@ def _hold_faults(hold: Hold, record: Sequence[Any], told: Sequence[Any], now: In
     if not hold.captured == taken == record[1]:
         yield f"{name}: hold, entries and usage record state different charges"
     usage = Usage(input_tokens=record[2], output_tokens=record[3], provider_request_id=record[4], record=record[5])
-    if rules.digest(usage) != note:
+    if journal.digest(usage) != note:
         yield f"{name}: its usage record was changed after the capture"
 
 
 def _read_entry(row: Sequence[Any]) -> Entry | str:
     try:
         return rows.entry_of(row)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         return f"entry {row[2]} was changed: {error}"
 
 

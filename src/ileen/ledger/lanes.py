@@ -23,9 +23,10 @@ from msgspec import Struct
 from ileen.base import crash
 from ileen.base.clock import Clock, Instant
 from ileen.base.errors import IleenError, Unavailable
-from ileen.ledger import rules
+from ileen.ledger import rows, rules
 from ileen.ledger.model import Command, Receipt
-from ileen.ledger.rows import Rows, bucket_of
+from ileen.ledger.rows import bucket_of
+from ileen.store.bulk import Channel
 from ileen.store.engine import Database, is_transient
 
 BATCH_MAX: Final = 512
@@ -54,8 +55,8 @@ class _Item(Struct, frozen=True):
 class Lane:
     """One thread that decides and commits for the buckets it is given."""
 
-    def __init__(self, database: Database, rows: Rows, clock: Clock, name: str) -> None:
-        self._database, self._rows, self._clock = database, rows, clock
+    def __init__(self, channel: Channel, clock: Clock, name: str) -> None:
+        self._channel, self._clock = channel, clock
         self._last = Instant(0)
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -91,6 +92,7 @@ class Lane:
                 pass
             if batch:
                 self._answer(batch, self._settle([item.command for item in batch]))
+        self._channel.close()
 
     def _settle(self, commands: Sequence[Command]) -> Sequence[Result]:
         try:
@@ -121,24 +123,13 @@ class Lane:
 
     def _commit(self, commands: Sequence[Command]) -> Sequence[Result]:
         """Decide and write one batch in one transaction. Locks: the batch's wallets, in the order of their keys."""
-        results: list[Result] = []
-        with self._database.write() as connection:
-            states = self._rows.load(connection, commands)
+        with self._channel.transaction():
+            states = rows.load(self._channel, commands)
             # A clock set back must not date an entry before the one it follows, nor open yesterday's window again.
             at = self._last = max(self._clock.now(), self._last)
             crash.point("ledger.lane.loaded")
-            decided: list[tuple[rules.State, rules.Decision]] = []
-            for command in commands:
-                state = states[command.wallet]
-                decision = rules.decide(state, command, at)
-                if isinstance(decision, rules.Decision):
-                    rules.apply(state, decision)
-                    results.append(decision.receipt)
-                    if not decision.receipt.replayed:
-                        decided.append((state, decision))
-                else:
-                    results.append(decision)
-            self._rows.write(connection, decided)
+            results = [rules.decide(states[command.wallet], command, at) for command in commands]
+            rows.write(self._channel, states.values())
             crash.point("ledger.lane.written")
         crash.point("ledger.lane.committed")
         return results
@@ -155,9 +146,8 @@ class Lanes:
     """All lanes of a process: one on SQLite, which has one writer, several on PostgreSQL."""
 
     def __init__(self, database: Database, clock: Clock, *, count: int | None = None) -> None:
-        rows = Rows(database.dialect)
         number = count or (1 if database.dialect == "sqlite" else 2)
-        self._lanes = [Lane(database, rows, clock, f"ileen-lane-{i}") for i in range(number)]
+        self._lanes = [Lane(database.channel(), clock, f"ileen-lane-{i}") for i in range(number)]
 
     def start(self) -> None:
         """Start all lanes."""

@@ -1,7 +1,10 @@
 """The ledger's vocabulary: what a wallet is made of, what may be asked of it, and what it answers.
 
-Owns: the frozen types below. Refuses to know: how they are stored (`rows`), decided (`rules`) or queued (`lanes`).
+Owns: the types below. Refuses to know: how they are stored (`rows`), decided (`rules`) or queued (`lanes`).
 All amounts are integers of nano-credits; all instants microseconds UTC; durations end in `_us`.
+What is said (commands, receipts, entries) is frozen. What a wallet is made of is not: the rules change a batch's own
+copies in place, and whoever reads a wallet gets a copy that is theirs alone.
+None of them can be part of a cycle, so the garbage collector need not look at them (`gc=False`): there are many.
 """
 
 from enum import StrEnum
@@ -50,7 +53,7 @@ class HoldState(StrEnum):
     EXPIRED = "expired"
 
 
-class Attribution(Struct, frozen=True, kw_only=True):
+class Attribution(Struct, frozen=True, kw_only=True, gc=False):
     """Who spent and what for. The ledger groups by these and understands none of them."""
 
     api_key: KeyId | None = None
@@ -62,7 +65,7 @@ class Attribution(Struct, frozen=True, kw_only=True):
     model: str | None = None
 
 
-class Usage(Struct, frozen=True, kw_only=True):
+class Usage(Struct, frozen=True, kw_only=True, gc=False):
     """The measured usage of one completed call. `record` is JSON the ledger keeps and never reads."""
 
     input_tokens: int = 0
@@ -76,7 +79,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 # things a command creates are not part of the content; a replay answers with the first ones. ------------------
 
 
-class OpenWallet(Struct, frozen=True, kw_only=True):
+class OpenWallet(Struct, frozen=True, kw_only=True, gc=False):
     """Create a wallet. Asking again changes nothing. `time_zone` is an IANA name, for the windows of caps."""
 
     wallet: WalletId
@@ -84,7 +87,7 @@ class OpenWallet(Struct, frozen=True, kw_only=True):
     debt_max: int = DEBT_NANO_MAX_DEFAULT
 
 
-class SetCaps(Struct, frozen=True, kw_only=True):
+class SetCaps(Struct, frozen=True, kw_only=True, gc=False):
     """Set what the account (`api_key` None) or one of its keys may spend. None means no cap. Last write wins."""
 
     wallet: WalletId
@@ -94,14 +97,14 @@ class SetCaps(Struct, frozen=True, kw_only=True):
     total: int | None = None
 
 
-class CloseKey(Struct, frozen=True, kw_only=True):
+class CloseKey(Struct, frozen=True, kw_only=True, gc=False):
     """Refuse every later authorization by this API key. Asking again changes nothing."""
 
     wallet: WalletId
     api_key: KeyId
 
 
-class Authorize(Struct, frozen=True, kw_only=True):
+class Authorize(Struct, frozen=True, kw_only=True, gc=False):
     """Hold up to `amount`, at least `at_least` (default: all of it), until captured, voided or `lifetime_us` over."""
 
     wallet: WalletId
@@ -114,7 +117,7 @@ class Authorize(Struct, frozen=True, kw_only=True):
     tariff: str | None = None
 
 
-class Capture(Struct, frozen=True, kw_only=True):
+class Capture(Struct, frozen=True, kw_only=True, gc=False):
     """Take `amount` for a completed call and free the rest of its hold. More than was held is an overrun."""
 
     wallet: WalletId
@@ -124,7 +127,7 @@ class Capture(Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
 
 
-class Void(Struct, frozen=True, kw_only=True):
+class Void(Struct, frozen=True, kw_only=True, gc=False):
     """Free a whole hold: the call did not complete."""
 
     wallet: WalletId
@@ -133,14 +136,14 @@ class Void(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Expire(Struct, frozen=True, kw_only=True):
+class Expire(Struct, frozen=True, kw_only=True, gc=False):
     """Free a hold whose time is over. Refused while it is not, and when it has already ended."""
 
     wallet: WalletId
     hold: HoldId
 
 
-class Charge(Struct, frozen=True, kw_only=True):
+class Charge(Struct, frozen=True, kw_only=True, gc=False):
     """Book usage after the fact, without a hold before: from available credits, then as bounded debt."""
 
     wallet: WalletId
@@ -152,7 +155,7 @@ class Charge(Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
 
 
-class Fund(Struct, frozen=True, kw_only=True):
+class Fund(Struct, frozen=True, kw_only=True, gc=False):
     """Add a lot of credits. `reference` names what paid for it (a purchase, an invoice), `reason` says why."""
 
     wallet: WalletId
@@ -164,7 +167,7 @@ class Fund(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Freeze(Struct, frozen=True, kw_only=True):
+class Freeze(Struct, frozen=True, kw_only=True, gc=False):
     """Set unspent credits of one lot aside, before a refund or while a dispute runs."""
 
     wallet: WalletId
@@ -174,7 +177,7 @@ class Freeze(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Unfreeze(Struct, frozen=True, kw_only=True):
+class Unfreeze(Struct, frozen=True, kw_only=True, gc=False):
     """Give frozen credits of one lot back."""
 
     wallet: WalletId
@@ -184,7 +187,7 @@ class Unfreeze(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Remove(Struct, frozen=True, kw_only=True):
+class Remove(Struct, frozen=True, kw_only=True, gc=False):
     """Take frozen credits of one lot out of the wallet, to `Book.REFUNDED` or `Book.DISPUTED`."""
 
     wallet: WalletId
@@ -195,7 +198,7 @@ class Remove(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Adjust(Struct, frozen=True, kw_only=True):
+class Adjust(Struct, frozen=True, kw_only=True, gc=False):
     """Correct by hand: a positive amount adds a lot, a negative one burns available credits."""
 
     wallet: WalletId
@@ -210,7 +213,7 @@ Movement = Authorize | Capture | Void | Expire | Charge | Fund | Freeze | Unfree
 Command = Setup | Movement
 
 
-class Receipt(Struct, frozen=True, kw_only=True):
+class Receipt(Struct, frozen=True, kw_only=True, gc=False):
     """The answer to an accepted command, the same when replayed but for `replayed`.
 
     `ref` is the hold or lot concerned; `amount` what was held, taken, freed or moved. For a capture or charge,
@@ -241,7 +244,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 # What a wallet is made of ------------------------------------------------------------------------------------
 
 
-class Wallet(Struct, frozen=True, kw_only=True):
+class Wallet(Struct, kw_only=True, gc=False):
     """The locked row of a wallet: equal, at all times, to what its journal adds up to.
 
     settled = available + held - debt. `spent`, `purchased`, … are totals over its life. `seq` counts entries and
@@ -272,7 +275,7 @@ class Wallet(Struct, frozen=True, kw_only=True):
         return self.settled - self.held
 
 
-class Hold(Struct, frozen=True, kw_only=True):
+class Hold(Struct, kw_only=True, gc=False):
     """Credits set aside for one call."""
 
     id: HoldId
@@ -287,7 +290,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Lot(Struct, frozen=True, kw_only=True):
+class Lot(Struct, kw_only=True, gc=False):
     """Credits acquired at once: `amount` then, `left` now, of which `frozen` may not be burnt."""
 
     id: LotId
@@ -300,7 +303,7 @@ class Lot(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Spender(Struct, frozen=True, kw_only=True):
+class Spender(Struct, kw_only=True, gc=False):
     """What the account (`api_key` "") or one key may spend, and has spent in the windows that run.
 
     `day` is a date's ordinal and `month` year × 12 + month - 1, both in the account's time zone.
@@ -319,10 +322,11 @@ class Spender(Struct, frozen=True, kw_only=True):
     closed: bool = False
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Entry(Struct, frozen=True, gc=False):
     """One immutable movement of `amount` from book `debit` to book `credit`, and the wallet right after it.
 
     The first entry of a command carries its `key` and `fingerprint`. `hash` covers every field and the hash before.
+    The order of the fields is the order in which they are hashed and stored.
     """
 
     wallet: WalletId

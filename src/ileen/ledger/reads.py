@@ -12,8 +12,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, s
 from ileen.base.clock import Instant
 from ileen.base.errors import NotFound, RequestInvalid
 from ileen.base.ids import HoldId, WalletId
-from ileen.ledger import rows, rules
+from ileen.ledger import rows
+from ileen.ledger.calendar import windows
 from ileen.ledger.model import Entry, Hold, Lot, Spender, Wallet
+from ileen.ledger.state import burn_order
 from ileen.store import schema
 
 GROUPS: Final = ("mode", "activity", "model", "key", "run", "day")
@@ -65,7 +67,7 @@ def spender(connection: Connection, id_: WalletId, api_key: str) -> Spender:
 def lots(connection: Connection, id_: WalletId) -> list[Lot]:
     """Return all lots in burn order."""
     found = connection.execute(select(schema.lot).where(_of(schema.lot, id_)))
-    return rules.burn_order(rows.lot_of(row) for row in found)
+    return burn_order(rows.lot_of(row) for row in found)
 
 
 def hold(connection: Connection, id_: WalletId, hold_id: HoldId) -> Hold:
@@ -126,8 +128,8 @@ def usage(connection: Connection, of: Wallet, *, group_by: str, since: Instant, 
         return _usage_by_run(connection, of.id, since, until)
     table = schema.usage_day
     column = table.c["api_key" if group_by == "key" else group_by]
-    first, _ = rules.windows(since, of.time_zone)
-    last, _ = rules.windows(until, of.time_zone)
+    first, _ = windows(since, of.time_zone)
+    last, _ = windows(until, of.time_zone)
     query = (
         select(column, *(func.sum(table.c[name]) for name in ("calls", "charge", "input_tokens", "output_tokens")))
         .where(_of(table, of.id), table.c.day.between(first, last))

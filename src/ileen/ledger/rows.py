@@ -6,22 +6,56 @@ Locks: `load` locks the wallets' rows in the order of their keys; everything els
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import groupby
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 from zlib import crc32
-
-from sqlalchemy import Connection
 
 from ileen.base.clock import Instant
 from ileen.base.ids import HoldId, KeyId, LotId, WalletId, body
-from ileen.ledger import model, rules
+from ileen.ledger import journal, model
 from ileen.ledger.model import Attribution, Book, Entry, Hold, HoldState, Lot, Source, Spender, Wallet
-from ileen.ledger.rules import Answered, Decision, State
+from ileen.ledger.state import Answered, Measured, State
 from ileen.store import schema
-from ileen.store.bulk import Bulk, Row
+from ileen.store.bulk import Channel, Fetch, Row, Via, Write
 
 _ENTRIES_PER_COMMAND_MAX = 8
 """No rule writes more: capture, release, repay, overrun, borrow, absorb are six."""
+
+_BUCKET = schema.wallet.c.bucket
+_OF_WALLET = "t.bucket = k.k0 AND t.wallet_id = k.k1"
+
+
+def _of_wallet(column: Any) -> Fetch:
+    """Return the fetch of one table's rows by wallet and one more column."""
+    table = column.table
+    matches = f'{_OF_WALLET} AND t."{column.name}" = k.k2'
+    return Fetch(table, keys=(_BUCKET, table.c.wallet_id, column), matches=matches)
+
+
+_WALLETS = Fetch(
+    schema.wallet, keys=(_BUCKET, schema.wallet.c.id), matches="t.bucket = k.k0 AND t.id = k.k1", lock=True
+)
+_HOLDS = _of_wallet(schema.hold.c.id)
+_SPENDERS = _of_wallet(schema.spender.c.api_key)
+_SPENDERS_OF_HOLDS = Fetch(
+    schema.spender,
+    keys=(_BUCKET, schema.hold.c.wallet_id, schema.hold.c.id),
+    via=Via(schema.hold, "h.bucket = k.k0 AND h.wallet_id = k.k1 AND h.id = k.k2"),
+    matches="t.bucket = h.bucket AND t.wallet_id = h.wallet_id AND t.api_key = h.api_key",
+)
+_LIVE_LOTS = Fetch(schema.lot, keys=(_BUCKET, schema.lot.c.wallet_id), matches=f"{_OF_WALLET} AND NOT t.used_up")
+_LOTS = _of_wallet(schema.lot.c.id)
+_ENTRIES_BY_KEY = _of_wallet(schema.entry.c.key)
+_ENTRIES = _of_wallet(schema.entry.c.seq)
+
+_PUT_WALLETS = Write.put(schema.wallet)
+_PUT_SPENDERS = Write.put(schema.spender)
+_PUT_LOTS = Write.put(schema.lot)
+_PUT_HOLDS = Write.put(schema.hold)
+_ADD_ENTRIES = Write.add(schema.entry)
+_ADD_DRAWS = Write.add(schema.lot_draw)
+_ADD_RECORDS = Write.add(schema.usage_record)
+_ADD_UP_DAYS = Write.accumulate(schema.usage_day)
 
 
 def bucket_of(wallet: WalletId) -> int:
@@ -29,129 +63,141 @@ def bucket_of(wallet: WalletId) -> int:
     return crc32(body(wallet).encode()) % 1024
 
 
-class Rows:
-    """Bulk access to the ledger's tables in one database's dialect."""
+def load(channel: Channel, commands: Iterable[model.Command]) -> dict[WalletId, State]:
+    """Read and lock the wallets of a batch, and of each the parts its commands name."""
+    wanted = _Wanted()
+    for command in commands:
+        wanted.note(command)
+    states = wanted.states
+    wallets, holds, spenders, theirs, live, lots, answered = channel.fetch(
+        # The wallets first: each later statement sees what others committed before it had their locks.
+        (_WALLETS, sorted(wanted.places)),
+        (_HOLDS, wanted.holds),
+        (_SPENDERS, list(wanted.spenders)),
+        (_SPENDERS_OF_HOLDS, wanted.ending),
+        (_LIVE_LOTS, list(wanted.drawing)),
+        (_LOTS, wanted.lots),
+        (_ENTRIES_BY_KEY, wanted.keys),
+    )
+    for row in wallets:
+        states[row[1]].wallet = wallet_of(row)
+    for row in holds:
+        states[row[1]].holds[row[2]] = hold_of(row)
+    for row in (*spenders, *theirs):
+        states[row[1]].spenders[row[2]] = spender_of(row)
+    for row in (*live, *lots):
+        states[row[1]].lots[row[2]] = lot_of(row)
+    if answered:
+        _recall(channel, states, [entry_of(row) for row in answered])
+    return states
 
-    def __init__(self, dialect: str) -> None:
-        self.wallets = Bulk(dialect, schema.wallet)
-        self.spenders = Bulk(dialect, schema.spender)
-        self.lots = Bulk(dialect, schema.lot)
-        self.holds = Bulk(dialect, schema.hold)
-        self.entries = Bulk(dialect, schema.entry)
-        self.draws = Bulk(dialect, schema.lot_draw)
-        self.records = Bulk(dialect, schema.usage_record)
-        self.days = Bulk(dialect, schema.usage_day)
 
-    def load(self, connection: Connection, commands: Iterable[model.Command]) -> dict[WalletId, State]:
-        """Read and lock the wallets of a batch, and of each the parts its commands name."""
-        wanted = _Wanted()
-        for command in commands:
-            wanted.note(command)
-        states = {wallet: State(None, {}, {}, {}, {}) for wallet in wanted.wallets}
-        keys = sorted((bucket_of(wallet), wallet) for wallet in wanted.wallets)
-        for row in self.wallets.fetch(connection, keys, by=("bucket", "id"), lock=True):
-            states[row[1]].wallet = wallet_of(row)
-        for row in self.holds.fetch(connection, wanted.holds, by=("bucket", "wallet_id", "id")):
-            hold = hold_of(row)
-            states[row[1]].holds[hold.id] = hold
-            if hold.attribution.api_key:
-                wanted.spenders.add((row[0], row[1], hold.attribution.api_key))
-        for row in self.spenders.fetch(connection, wanted.spenders, by=("bucket", "wallet_id", "api_key")):
-            states[row[1]].spenders[row[2]] = spender_of(row)
-        for row in self.lots.fetch(connection, wanted.drawing, by=("bucket", "wallet_id"), where='t."left" > 0'):
-            states[row[1]].lots[row[2]] = lot_of(row)
-        for row in self.lots.fetch(connection, wanted.lots, by=("bucket", "wallet_id", "id")):
-            states[row[1]].lots[row[2]] = lot_of(row)
-        for row in self.entries.fetch(connection, wanted.keys, by=("bucket", "wallet_id", "key")):
-            first = entry_of(row)
-            assert first.key is not None
-            states[first.wallet].answers[first.key] = self._answered(connection, first)
-        return states
+def write(channel: Channel, states: Iterable[State]) -> None:
+    """Write all that a batch changed. A row changed several times is written once, as it ended."""
+    wallets: list[Row] = []
+    spenders: list[Row] = []
+    lots: list[Row] = []
+    holds: list[Row] = []
+    entries: list[Row] = []
+    draws: list[Row] = []
+    records: list[Row] = []
+    days: dict[Row, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for state in states:
+        wallet = state.wallet
+        if wallet is None:
+            continue
+        place = (bucket_of(wallet.id), wallet.id)
+        if state.changed:
+            wallets.append(_wallet_row(place[0], wallet))
+        spenders += [_spender_row(place, spender) for spender in state.changed_spenders.values()]
+        lots += [_lot_row(place, lot) for lot in state.changed_lots.values()]
+        holds += [_hold_row(place, hold) for hold in state.changed_holds.values()]
+        entries += [_entry_row(place[0], entry) for entry in state.entries]
+        draws += [(*place, draw.seq, draw.lot, draw.amount) for draw in state.draws]
+        for measured in state.measured:
+            records.append(_record_row(place, measured))
+            _count(days[_day_key(place, measured)], measured)
+    channel.write(
+        (_PUT_WALLETS, wallets),
+        (_PUT_SPENDERS, spenders),
+        (_PUT_LOTS, lots),
+        (_PUT_HOLDS, holds),
+        (_ADD_ENTRIES, entries),
+        (_ADD_DRAWS, draws),
+        (_ADD_RECORDS, records),
+        (_ADD_UP_DAYS, [(*key, *sums) for key, sums in days.items()]),
+    )
 
-    def write(self, connection: Connection, decided: Sequence[tuple[State, Decision]]) -> None:
-        """Write all that a batch decided. A row changed several times is written once, as it ended."""
-        wallets: dict[WalletId, Wallet] = {}
-        spenders: dict[tuple[WalletId, str], Spender] = {}
-        lots: dict[tuple[WalletId, LotId], Lot] = {}
-        holds: dict[tuple[WalletId, HoldId], Hold] = {}
-        entries: list[Row] = []
-        draws: list[Row] = []
-        records: list[Row] = []
-        days: dict[Row, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for _, decision in decided:
-            wallet = decision.wallet.id
-            bucket = bucket_of(wallet)
-            wallets[wallet] = decision.wallet
-            for spender in decision.spenders:
-                spenders[wallet, spender.api_key] = spender
-            for lot in decision.lots:
-                lots[wallet, lot.id] = lot
-            if decision.hold is not None:
-                holds[wallet, decision.hold.id] = decision.hold
-            entries += [_entry_row(bucket, entry) for entry in decision.entries]
-            draws += [(bucket, wallet, draw.seq, draw.lot, draw.amount) for draw in decision.draws]
-            if decision.measured is not None:
-                records.append(_record_row(bucket, wallet, decision.measured, decision.receipt.at))
-                _count(days[_day_key(bucket, wallet, decision.measured)], decision.measured)
-        self.wallets.put(connection, [_wallet_row(wallet) for wallet in wallets.values()])
-        self.spenders.put(connection, [_spender_row(wallet, spender) for (wallet, _), spender in spenders.items()])
-        self.lots.put(connection, [_lot_row(wallet, lot) for (wallet, _), lot in lots.items()])
-        self.holds.put(connection, [_hold_row(wallet, hold) for (wallet, _), hold in holds.items()])
-        self.entries.add(connection, entries)
-        self.draws.add(connection, draws)
-        self.records.add(connection, records)
-        self.days.accumulate(connection, [(*key, *sums) for key, sums in days.items()])
 
-    def _answered(self, connection: Connection, first: Entry) -> Answered:
-        """Compose the first answer to a command from its entries: its first one and those without a key after it."""
-        bucket = bucket_of(first.wallet)
-        after = [(bucket, first.wallet, first.seq + i) for i in range(1, _ENTRIES_PER_COMMAND_MAX)]
-        following = sorted(
-            map(entry_of, self.entries.fetch(connection, after, by=("bucket", "wallet_id", "seq"))), key=lambda e: e.seq
-        )
-        grouped = groupby(following, key=lambda entry: entry.key is None)
-        keyless, rest = next(grouped, (False, iter(())))
-        assert first.fingerprint is not None
-        return Answered(first.fingerprint, rules.recall([first, *(rest if keyless else ())]))
+def _recall(channel: Channel, states: dict[WalletId, State], firsts: Sequence[Entry]) -> None:
+    """Compose the first answers to commands from their entries: the one with the key and those without after it."""
+    after = [
+        (bucket_of(first.wallet), first.wallet, first.seq + i)
+        for first in firsts
+        for i in range(1, _ENTRIES_PER_COMMAND_MAX)
+    ]
+    (found,) = channel.fetch((_ENTRIES, after))
+    following = {(row[1], row[2]): entry_of(row) for row in found}
+    for first in firsts:
+        entries = [first]
+        while (entry := following.get((first.wallet, entries[-1].seq + 1))) and entry.key is None:
+            entries.append(entry)
+        assert first.key is not None and first.fingerprint is not None
+        states[first.wallet].answers[first.key] = Answered(first.fingerprint, journal.recall(entries))
 
 
 class _Wanted:
-    """The keys of all rows a batch needs to see."""
+    """The keys of all rows a batch needs to see, and a state to fill for each of its wallets."""
 
     def __init__(self) -> None:
-        self.wallets: set[WalletId] = set()
-        self.holds: set[Row] = set()
+        self.states: dict[WalletId, State] = {}
+        self._places: dict[WalletId, tuple[int, WalletId]] = {}
+        self.holds: list[Row] = []
+        self.ending: list[Row] = []
         self.spenders: set[Row] = set()
         self.drawing: set[Row] = set()
-        self.lots: set[Row] = set()
-        self.keys: set[Row] = set()
+        self.lots: list[Row] = []
+        self.keys: list[Row] = []
+
+    @property
+    def places(self) -> Iterable[tuple[int, WalletId]]:
+        return self._places.values()
 
     def note(self, command: model.Command) -> None:
-        wallet = command.wallet
-        bucket = bucket_of(wallet)
-        self.wallets.add(wallet)
+        place = self._places.get(command.wallet) or self._meet(command.wallet)
         match command:
+            case model.Authorize() | model.Charge():
+                self.holds.append((*place, command.hold))
+                if command.attribution.api_key:
+                    self.spenders.add((*place, command.attribution.api_key))
+            case model.Capture() | model.Void() | model.Expire():
+                self.holds.append((*place, command.hold))
+                self.ending.append((*place, command.hold))
             case model.OpenWallet():
                 return
             case model.SetCaps() | model.CloseKey():
-                self.spenders.add((bucket, wallet, command.api_key or ""))
+                self.spenders.add((*place, command.api_key or ""))
                 return
-            case model.Authorize() | model.Charge():
-                self.holds.add((bucket, wallet, command.hold))
-                self.spenders.add((bucket, wallet, ""))
-                if command.attribution.api_key:
-                    self.spenders.add((bucket, wallet, command.attribution.api_key))
-            case model.Capture() | model.Void() | model.Expire():
-                self.holds.add((bucket, wallet, command.hold))
-                self.spenders.add((bucket, wallet, ""))
             case _:
-                self.lots.add((bucket, wallet, command.lot))
-        self.keys.add((bucket, wallet, rules.key_of(command)))
+                self.lots.append((*place, command.lot))
+        self.keys.append((*place, journal.key_of(command)))
         if not isinstance(command, model.Authorize):
-            self.drawing.add((bucket, wallet))
+            self.drawing.add(place)
+
+    def _meet(self, wallet: WalletId) -> tuple[int, WalletId]:
+        place = self._places[wallet] = (bucket_of(wallet), wallet)
+        self.states[wallet] = State()
+        self.spenders.add((*place, ""))
+        return place
 
 
 # Rows to types and back ------------------------------------------------------------------------------------------
+
+# Looked up per row: an enum's own `X(value)` and `.value` take five times as long.
+_BOOKS: Final[dict[str, Book]] = {book.value: book for book in Book}
+_SOURCES: Final[dict[str, Source]] = {source.value: source for source in Source}
+_HOLD_STATES: Final[dict[str, HoldState]] = {state.value: state for state in HoldState}
+_NAMES: Final[dict[StrEnum, str]] = {word: word.value for words in (Book, Source, HoldState) for word in words}
 
 
 def wallet_of(row: Row) -> Wallet:
@@ -177,9 +223,9 @@ def wallet_of(row: Row) -> Wallet:
     )
 
 
-def _wallet_row(w: Wallet) -> Row:
+def _wallet_row(bucket: int, w: Wallet) -> Row:
     return (
-        bucket_of(w.id), w.id, w.time_zone, w.debt_max, w.created_at, w.seq, w.settled, w.held, w.frozen, w.debt,
+        bucket, w.id, w.time_zone, w.debt_max, w.created_at, w.seq, w.settled, w.held, w.frozen, w.debt,
         w.spent, w.purchased, w.bonus, w.adjusted, w.absorbed, w.refunded, w.disputed, w.head,
     )  # fmt: skip
 
@@ -201,10 +247,10 @@ def spender_of(row: Row) -> Spender:
     )
 
 
-def _spender_row(wallet: WalletId, s: Spender) -> Row:
+def _spender_row(place: Row, s: Spender) -> Row:
     return (
-        bucket_of(wallet), wallet, s.api_key, s.cap_day, s.cap_month, s.cap_total, s.held, s.day, s.spent_day,
-        s.month, s.spent_month, s.spent_total, s.closed,
+        *place, s.api_key, s.cap_day, s.cap_month, s.cap_total, s.held, s.day, s.spent_day, s.month, s.spent_month,
+        s.spent_total, int(s.closed),
     )  # fmt: skip
 
 
@@ -212,7 +258,7 @@ def lot_of(row: Row) -> Lot:
     """Read a row of `lot`."""
     return Lot(
         id=LotId(row[2]),
-        source=Source(row[3]),
+        source=_SOURCES[row[3]],
         amount=row[4],
         left=row[5],
         frozen=row[6],
@@ -222,10 +268,10 @@ def lot_of(row: Row) -> Lot:
     )
 
 
-def _lot_row(wallet: WalletId, lot: Lot) -> Row:
+def _lot_row(place: Row, lot: Lot) -> Row:
     return (
-        bucket_of(wallet), wallet, lot.id, lot.source.value, lot.amount, lot.left, lot.frozen, lot.created_at,
-        lot.reference, lot.reason,
+        *place, lot.id, _NAMES[lot.source], lot.amount, lot.left, lot.frozen, lot.created_at, lot.reference, lot.reason,
+        int(lot.left == 0),
     )  # fmt: skip
 
 
@@ -234,7 +280,7 @@ def hold_of(row: Row) -> Hold:
     return Hold(
         id=HoldId(row[2]),
         amount=row[3],
-        state=HoldState(row[4]),
+        state=_HOLD_STATES[row[4]],
         created_at=Instant(row[5]),
         expires_at=Instant(row[6]),
         attribution=Attribution(
@@ -253,58 +299,60 @@ def hold_of(row: Row) -> Hold:
     )
 
 
-def _hold_row(wallet: WalletId, hold: Hold) -> Row:
+def _hold_row(place: Row, hold: Hold) -> Row:
     a = hold.attribution
     return (
-        bucket_of(wallet), wallet, hold.id, hold.amount, hold.state.value, hold.created_at, hold.expires_at, a.api_key,
-        a.mode, a.activity, a.run, a.parent_run, a.provider, a.model, hold.tariff, hold.captured, hold.closed_at,
-        hold.reason,
+        *place, hold.id, hold.amount, _NAMES[hold.state], hold.created_at, hold.expires_at, a.api_key, a.mode,
+        a.activity, a.run, a.parent_run, a.provider, a.model, hold.tariff, hold.captured, hold.closed_at, hold.reason,
     )  # fmt: skip
 
 
 def entry_of(row: Row) -> Entry:
     """Read a row of `entry`."""
+    _, wallet, seq, at, kind, debit, credit, amount, ref, settled, held, frozen, debt, key, fingerprint, note, hash_ = (
+        row
+    )
     return Entry(
-        wallet=WalletId(row[1]),
-        seq=row[2],
-        at=Instant(row[3]),
-        kind=row[4],
-        debit=Book(row[5]),
-        credit=Book(row[6]),
-        amount=row[7],
-        ref=row[8],
-        settled=row[9],
-        held=row[10],
-        frozen=row[11],
-        debt=row[12],
-        key=row[13],
-        fingerprint=None if row[14] is None else bytes(row[14]),
-        note=row[15],
-        hash=bytes(row[16]),
+        wallet,
+        seq,
+        at,
+        kind,
+        _BOOKS[debit],
+        _BOOKS[credit],
+        amount,
+        ref,
+        settled,
+        held,
+        frozen,
+        debt,
+        key,
+        None if fingerprint is None else bytes(fingerprint),
+        note,
+        bytes(hash_),
     )
 
 
 def _entry_row(bucket: int, e: Entry) -> Row:
     return (
-        bucket, e.wallet, e.seq, e.at, e.kind, e.debit.value, e.credit.value, e.amount, e.ref, e.settled, e.held,
+        bucket, e.wallet, e.seq, e.at, e.kind, _NAMES[e.debit], _NAMES[e.credit], e.amount, e.ref, e.settled, e.held,
         e.frozen, e.debt, e.key, e.fingerprint, e.note, e.hash,
     )  # fmt: skip
 
 
-def _record_row(bucket: int, wallet: WalletId, measured: rules.Measured, at: Instant) -> Row:
+def _record_row(place: Row, measured: Measured) -> Row:
     usage = measured.usage
     return (
-        bucket, wallet, measured.hold.id, at, measured.charge, usage.input_tokens, usage.output_tokens,
+        *place, measured.hold.id, measured.at, measured.charge, usage.input_tokens, usage.output_tokens,
         usage.provider_request_id, usage.record,
     )  # fmt: skip
 
 
-def _day_key(bucket: int, wallet: WalletId, measured: rules.Measured) -> Row:
+def _day_key(place: Row, measured: Measured) -> Row:
     a = measured.hold.attribution
-    return (bucket, wallet, measured.day, a.mode or "", a.activity or "", a.model or "", a.api_key or "")
+    return (*place, measured.day, a.mode or "", a.activity or "", a.model or "", a.api_key or "")
 
 
-def _count(sums: list[Any], measured: rules.Measured) -> None:
+def _count(sums: list[int], measured: Measured) -> None:
     sums[0] += 1
     sums[1] += measured.charge
     sums[2] += measured.usage.input_tokens

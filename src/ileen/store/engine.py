@@ -16,6 +16,8 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
+from ileen.store.bulk import Channel, PostgresqlChannel, SqliteChannel
+
 _DRIVER_ERRORS = (
     sqlite3.OperationalError,
     sqlite3.InterfaceError,
@@ -24,6 +26,19 @@ _DRIVER_ERRORS = (
 )
 _POSTGRESQL = "postgresql+psycopg"
 _AFTER_COMMIT = "ileen_after_commit"
+_SQLITE_PRAGMAS = (
+    "busy_timeout=10000",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "cache_size=-65536",  # 64 MiB of pages
+    # Pages are copied from the log into the file every 32 MiB, not every 4: a page that changes in every commit is
+    # then copied once for many. What is answered is in the log, so durability does not depend on this.
+    "wal_autocheckpoint=8192",
+    "journal_size_limit=67108864",
+)
+_SQLITE_STATEMENTS_CACHED = 512
+"""Bulk statements come in a few sizes for each table; the driver's own 128 would be too few to keep them prepared."""
 
 
 class DatabaseUrlInvalid(ValueError):
@@ -68,6 +83,10 @@ class Database:
         with self.engine.connect() as connection, connection.begin():
             yield connection
 
+    def channel(self) -> Channel:
+        """Return a connection of its own for one thread's bulk transactions. It connects when it is first used."""
+        return SqliteChannel(self._detached) if self.dialect == "sqlite" else PostgresqlChannel(self._detached)
+
     def migrate(self) -> None:
         """Bring the schema to this version. Safe from several processes at once (PostgreSQL: advisory lock)."""
         from alembic import command  # noqa: PLC0415  # Alembic is slow to import and needed once
@@ -84,6 +103,12 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+    def _detached(self) -> Any:
+        pooled = self.engine.raw_connection()
+        connection = pooled.driver_connection
+        pooled.detach()
+        return connection
 
 
 def after_commit(connection: Connection, call: Callable[[], None]) -> None:
@@ -106,14 +131,14 @@ def _open_sqlite(url: sqlalchemy.URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise DatabaseUrlInvalid("An SQLite database needs a file, such as sqlite:///data/ileen.sqlite3.")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sqlalchemy.create_engine(url, pool_size=32, max_overflow=32)
+    connect_args = {"cached_statements": _SQLITE_STATEMENTS_CACHED}
+    engine = sqlalchemy.create_engine(url, pool_size=32, max_overflow=32, connect_args=connect_args)
 
     def connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we begin transactions ourselves, below
         cursor = connection.cursor()
-        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in _SQLITE_PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
-        cursor.execute("PRAGMA cache_size=-65536")  # 64 MiB of pages
         cursor.close()
 
     def begin(connection: Connection) -> None:

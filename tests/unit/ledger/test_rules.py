@@ -11,8 +11,8 @@ from ileen.base.errors import CapReached, IleenError, InsufficientCredits, KeyIn
 from ileen.base.ids import AccountId, HoldId, Ids, KeyId, LotId, WalletId, wallet_of
 from ileen.ledger import Ledger
 from ileen.ledger.audit import audit
+from ileen.ledger.calendar import windows
 from ileen.ledger.model import Attribution, Authorize, Capture, CloseKey, Fund, OpenWallet, SetCaps, Source
-from ileen.ledger.rules import windows
 from ileen.store.engine import Database
 
 KEY = KeyId("key_00000000000000000000000001")

@@ -1,6 +1,8 @@
-"""Tables of `ledger`, written by it alone. `bucket` (0-1023, from the wallet's id) leads every key.
+"""Tables of `ledger`, written by it alone. `bucket` (0-1023, from the wallet's id) leads every primary key.
 
 A plain prefix on one database, the distribution column on a sharded one.
+On SQLite, tables that grow with every call keep their rows in the order they were written: a batch over many wallets
+then changes a few pages at the end, not one page for each row.
 """
 
 from sqlalchemy import (
@@ -77,6 +79,7 @@ lot = Table(
     whole("created_at"),
     Column("reference", Text),
     Column("reason", Text),
+    Column("used_up", Boolean, nullable=False),
     CheckConstraint('frozen >= 0 AND frozen <= "left" AND "left" <= amount', name="never_overdrawn"),
     sqlite_with_rowid=False,
 )
@@ -84,8 +87,8 @@ Index(
     "ix_lot_live",
     lot.c.bucket,
     lot.c.wallet_id,
-    sqlite_where=text('"left" > 0'),
-    postgresql_where=text('"left" > 0'),
+    sqlite_where=text("NOT used_up"),
+    postgresql_where=text("NOT used_up"),
 )
 
 hold = Table(
@@ -110,7 +113,6 @@ hold = Table(
     Column("closed_at", BigInteger),
     Column("reason", Text),
     CheckConstraint("amount >= 0", name="never_negative"),
-    sqlite_with_rowid=False,
 )
 Index(
     "ix_hold_overdue",
@@ -147,9 +149,9 @@ entry = Table(
     Column("fingerprint", LargeBinary),
     Column("note", Text),
     Column("hash", LargeBinary, nullable=False),
-    UniqueConstraint("bucket", "wallet_id", "key"),
+    # The key leads: keys made of time-sorted ids then land at the end of the index, whatever their wallet.
+    UniqueConstraint("key", "wallet_id", "bucket"),
     CheckConstraint("amount >= 0", name="never_negative"),
-    sqlite_with_rowid=False,
 )
 
 lot_draw = Table(
@@ -161,7 +163,6 @@ lot_draw = Table(
     Column("lot_id", Text, primary_key=True),
     whole("amount"),
     CheckConstraint("amount > 0", name="positive"),
-    sqlite_with_rowid=False,
 )
 
 usage_record = Table(
