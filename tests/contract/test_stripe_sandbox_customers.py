@@ -319,3 +319,33 @@ def test_what_a_person_does_at_stripe_is_told_with_no_request(
     assert stripe_sandbox.client.v1.invoices.pay(invoice.id).status == "paid", (
         "set up in the portal: no bank asks again"
     )
+
+
+@pytest.mark.parametrize(("variant", "is_default"), [("no", False), ("yes", True)])
+def test_whether_the_first_card_becomes_the_default_is_a_doubt(
+    stripe_sandbox: StripeSandbox, variant: str, is_default: bool
+) -> None:
+    stripe_sandbox.control("doubts", first_card_default=variant)
+    client = stripe_sandbox.client.v1
+    made = client.customers.create({"payment_method": "pm_card_visa"})
+    later = client.customers.create({"name": "Ada"})
+    client.payment_methods.attach("pm_card_visa", {"customer": later.id})
+
+    for customer in (made, later):
+        default = client.customers.retrieve(customer.id).invoice_settings.default_payment_method
+        assert (default is not None) == is_default
+
+
+def test_what_an_unregistered_place_is_called_is_a_doubt(stripe_sandbox: StripeSandbox) -> None:
+    stripe_sandbox.control("doubts", unregistered_reason="not_subject_to_tax")
+
+    assert taxed(preview(stripe_sandbox, address={"country": "JP"})) == (0, "not_subject_to_tax")
+
+
+def test_an_unknown_lever_position_is_refused(stripe_sandbox: StripeSandbox) -> None:
+    for lever, given in (
+        ("doubts", {"detach_default": "maybe"}), ("webhooks", {"mode": "carrier pigeon"}),
+        ("faults", {"kind": "flood"}), ("settings", {"colour": "red"}), ("nothing", {}),
+    ):  # fmt: skip
+        with pytest.raises(AssertionError):
+            stripe_sandbox.control(lever, **given)

@@ -196,3 +196,45 @@ def test_without_any_card_nothing_is_paid(stripe_sandbox: StripeSandbox) -> None
     assert "no attached payment source" in str(error) and error.code is None
     assert refusal(stripe_sandbox, invoice.id).code == "resource_missing"
     assert stripe_sandbox.read(invoice.id).status == "open"
+
+
+def test_a_payment_may_be_processing_before_it_is_paid(stripe_sandbox: StripeSandbox, receiver: Receiver) -> None:
+    """`pay` then answers 200 with the invoice still open, and a webhook tells how it ended."""
+    stripe_sandbox.control("settings", processing_s=300)
+    good = stripe_sandbox.open_invoice(stripe_sandbox.customer().id)
+    bad = stripe_sandbox.open_invoice(stripe_sandbox.customer("pm_card_chargeCustomerFail").id)
+
+    answers = [pay(stripe_sandbox, one.id, expand=["payments.data.payment.payment_intent"]) for one in (good, bad)]
+    error = refusal(stripe_sandbox, good.id)
+    with pytest.raises(stripe.InvalidRequestError, match="processing"):
+        stripe_sandbox.client.v1.invoices.void_invoice(good.id)
+    stripe_sandbox.advance(301)
+
+    assert [one.status for one in answers] == ["open", "open"]
+    assert [one.payments.data[0].payment.payment_intent.status for one in answers] == ["processing", "processing"]
+    assert "processing" in str(error)
+    assert [stripe_sandbox.read(one.id).status for one in (good, bad)] == ["paid", "open"]
+    assert [event["data"]["object"]["id"] for event in receiver.of("invoice.paid")] == [good.id]
+    assert [event["data"]["object"]["id"] for event in receiver.of("invoice.payment_failed")] == [bad.id]
+
+
+@pytest.mark.parametrize(
+    ("doubts", "off_session", "status", "code", "intent"),
+    [
+        ({"sca_error": "invalid_request_error"}, False, 400, "invoice_payment_intent_requires_action",
+         "requires_action"),
+        ({"sca_off_session": "requires_action"}, True, 402, "invoice_payment_intent_requires_action",
+         "requires_action"),
+        ({}, True, 402, "authentication_required", "requires_payment_method"),
+    ],
+)  # fmt: skip
+def test_what_a_bank_that_wants_the_payer_looks_like_is_a_doubt(
+    stripe_sandbox: StripeSandbox, doubts: dict[str, str], off_session: bool, status: int, code: str, intent: str
+) -> None:
+    stripe_sandbox.control("doubts", **doubts)
+    invoice = stripe_sandbox.open_invoice(stripe_sandbox.customer("pm_card_authenticationRequired").id)
+
+    error = refusal(stripe_sandbox, invoice.id, off_session=off_session)
+
+    assert (error.http_status, error.error.code, error.error.payment_intent.status) == (status, code, intent)
+    assert stripe_sandbox.read(invoice.id).status == "open"

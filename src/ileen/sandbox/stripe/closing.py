@@ -67,6 +67,10 @@ def voided(tx: Tx, id_: str) -> Json:
         raise refused(
             f"You can only pass in open invoices. This invoice isn't open; it has a status of {body['status']}."
         )
+    payment = default_payment(tx, id_)
+    intent = payment and tx.get("payment_intent", payment["payment"]["payment_intent"])
+    if intent and intent["status"] == "processing":
+        raise refused("This invoice has a payment that is processing; it can't be voided.")
     body["status"] = "void"
     body["status_transitions"]["voided_at"] = tx.now
     body["next_payment_attempt"] = None

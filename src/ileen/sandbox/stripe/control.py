@@ -15,7 +15,7 @@ from ileen.sandbox.stripe.form import many
 from ileen.sandbox.stripe.routes import CONTROLS
 from ileen.sandbox.stripe.store import State, Tx
 
-_SETTINGS = ("numbering", "account_name")
+_SETTINGS = ("numbering", "account_name", "processing_s")
 
 
 class Control:
@@ -122,6 +122,6 @@ def overview(tx: Tx) -> Json:
 
 def _set(tx: Tx, given: Json) -> None:
     if set(given) - set(_SETTINGS) or given.get("numbering") not in {None, "customer", "account"}:
-        raise invalid('Settings are: numbering ("customer" or "account"), account_name.')
+        raise invalid('Settings are: numbering ("customer" or "account"), account_name, processing_s (seconds).')
     for name, value in given.items():
-        tx.set(name, value)
+        tx.set(name, None if value is None else str(value))

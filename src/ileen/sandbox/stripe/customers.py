@@ -7,7 +7,6 @@ C2  a deleted customer leaves a stub behind: its id with `deleted`, and nothing 
 
 from ileen.sandbox.stripe import events, payment_methods, tax, tax_ids
 from ileen.sandbox.stripe.api import Call, Route, address, put, put_inside
-from ileen.sandbox.stripe.doubts import variant
 from ileen.sandbox.stripe.errors import ApiError, Json, no_such
 from ileen.sandbox.stripe.form import (
     ADDRESS,
@@ -87,6 +86,7 @@ def created(tx: Tx, given: Json) -> Json:
         tax_ids.added(tx, body["id"], item["type"], item["value"], announce=False)
     if given.get("payment_method"):
         payment_methods.attached(tx, given["payment_method"], body["id"])
+        body["invoice_settings"] = live(tx, body["id"])["invoice_settings"]
     _choose_default(tx, body, given)
     _validate_location(tx, body, given)
     tx.save(body)
@@ -152,12 +152,9 @@ def _apply(tx: Tx, body: Json, given: Json) -> None:
 
 
 def _choose_default(tx: Tx, body: Json, given: Json) -> None:
-    settings = body["invoice_settings"]
     wanted = inner(given, "invoice_settings").get("default_payment_method")
     if wanted:
         payment_methods.owned(tx, wanted, body["id"], param="invoice_settings[default_payment_method]")
-    elif given.get("payment_method") and variant(tx, "first_card_default") == "yes":
-        settings["default_payment_method"] = given["payment_method"]
 
 
 def _validate_location(tx: Tx, body: Json, given: Json) -> None:

@@ -22,8 +22,7 @@ DOUBTS: dict[str, tuple[str, ...]] = {
     "key_in_use_type": ("idempotency_error", "invalid_request_error"),
     # Finalizing twice: with or without a code.
     "refinalize_code": ("none", "invoice_not_editable"),
-    # Whether `customer.invoice_settings.default_payment_method` may be any card, attached first, is settled; but
-    # whether the first attached card becomes the default by itself is not.
+    # Whether the first attached card becomes the customer's default for invoices by itself.
     "first_card_default": ("no", "yes"),
     # The tax of credit notes: rounded for each by itself, so that many may come to a cent too much; or the one that
     # credits the rest of a line takes the rest of its tax.

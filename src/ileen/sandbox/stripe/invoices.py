@@ -35,6 +35,24 @@ AUTO_FINALIZED_AFTER_S: Final = 3600
 """An invoice that advances by itself is finalized about an hour after it was made."""
 _LINES_SHOWN_MAX: Final = 10
 
+_NOTHING_YET: Final[Json] = dict.fromkeys(
+    (
+        "account_tax_ids", "amount_paid_off_stripe", "application", "automatically_finalizes_at", "customer_account",
+        "customer_shipping", "default_payment_method", "default_source", "description", "due_date", "effective_at",
+        "ending_balance", "from_invoice", "last_finalization_error", "latest_revision", "next_payment_attempt",
+        "number", "on_behalf_of", "parent", "receipt_number", "rendering", "shipping_cost", "shipping_details",
+        "statement_descriptor", "status_details", "test_clock", "threshold_reason", "webhooks_delivered_at",
+    )
+)  # fmt: skip
+_ZERO: Final[Json] = dict.fromkeys(
+    (
+        "amount_due", "amount_overpaid", "amount_paid", "amount_remaining", "amount_shipping", "attempt_count",
+        "post_payment_credit_notes_amount", "pre_payment_credit_notes_amount", "starting_balance", "subtotal",
+        "subtotal_excluding_tax", "total", "total_excluding_tax",
+    ),
+    0,
+)  # fmt: skip
+
 _FIELDS: dict[str, Node] = {
     "account_tax_ids": array(text),
     "auto_advance": flag,
@@ -190,27 +208,9 @@ def _nobody() -> Json:
 
 def _empty(tx: Tx, customer: Json, currency: str) -> Json:
     settings = customer["invoice_settings"]
-    none: Json = dict.fromkeys(
-        (
-            "account_tax_ids", "amount_paid_off_stripe", "application", "automatically_finalizes_at",
-            "customer_account", "customer_shipping", "default_payment_method", "default_source", "description",
-            "due_date", "effective_at", "ending_balance", "from_invoice", "last_finalization_error",
-            "latest_revision", "next_payment_attempt", "number", "on_behalf_of", "parent", "receipt_number",
-            "rendering", "shipping_cost", "shipping_details", "statement_descriptor", "status_details", "test_clock",
-            "threshold_reason", "webhooks_delivered_at",
-        )
-    )  # fmt: skip
-    zero: Json = dict.fromkeys(
-        (
-            "amount_due", "amount_overpaid", "amount_paid", "amount_remaining", "amount_shipping", "attempt_count",
-            "post_payment_credit_notes_amount", "pre_payment_credit_notes_amount", "starting_balance", "subtotal",
-            "subtotal_excluding_tax", "total", "total_excluding_tax",
-        ),
-        0,
-    )  # fmt: skip
     return {
-        **none,
-        **zero,
+        **_NOTHING_YET,
+        **_ZERO,
         "id": tx.mint("in"),
         "object": "invoice",
         "account_country": seller(tx)["head_office"],

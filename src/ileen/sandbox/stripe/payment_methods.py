@@ -64,6 +64,7 @@ def attached(tx: Tx, id_: str, customer: str) -> Json:
     body["customer"] = customer
     tx.save(body)
     events.emit(tx, "payment_method.attached", body)
+    _maybe_default(tx, body)
     return body
 
 
@@ -132,6 +133,16 @@ def declined(decline: Decline, **more: Any) -> ApiError:
         keep=True,
         **more,
     )
+
+
+def _maybe_default(tx: Tx, body: Json) -> None:
+    """Make a first card the default, where that doubt is chosen."""
+    if variant(tx, "first_card_default") == "no":
+        return
+    owner = tx.get("customer", body["customer"])
+    if owner["invoice_settings"]["default_payment_method"] is None:
+        owner["invoice_settings"]["default_payment_method"] = body["id"]
+        events.update(tx, owner, "customer.updated")
 
 
 def _card_shown(card: TestCard, exp_month: int, exp_year: int) -> Json:

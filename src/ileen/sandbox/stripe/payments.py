@@ -48,6 +48,8 @@ def pay(tx: Tx, id_: str, *, payment_method: str | None, off_session: bool, auto
         raise refused("Invoice is already paid")
     if body["status"] == "void":
         raise refused("This invoice can no longer be paid because it has a status of void.")
+    if intent_of(tx, id_)["status"] == "processing":
+        raise refused("This invoice already has a payment that is processing.", code="payment_intent_unexpected_state")
     card_id = payment_method or body["default_payment_method"] or _default_of(tx, body)
     if card_id is None:
         code = None if variant(tx, "no_card_code") == "none" else "resource_missing"
@@ -126,8 +128,31 @@ def _default_of(tx: Tx, body: Json) -> str | None:
 
 
 def _charge(tx: Tx, body: Json, method: Json, card: TestCard, *, automatic: bool) -> Json:
-    intent = intent_of(tx, body["id"])
     _count_attempt(body, automatic=automatic)
+    processing_s = int(tx.setting("processing_s") or 0)
+    if processing_s == 0:
+        return _concluded(tx, body, method, card)
+    intent = intent_of(tx, body["id"])
+    intent.update(status="processing", payment_method=method["id"], next_action=None)
+    tx.save(intent)
+    tx.save(body)
+    events.emit(tx, "payment_intent.processing", intent)
+    tx.schedule(tx.now + processing_s, "payment.conclude", invoice=body["id"], payment_method=method["id"])
+    return body
+
+
+def _conclude(tx: Tx, arguments: Json) -> None:
+    """Let a payment that was processing succeed or fail, told by webhook alone."""
+    method = tx.get("payment_method", arguments["payment_method"])
+    try:
+        _concluded(tx, tx.get("invoice", arguments["invoice"]), method, payment_methods.card_of(method))
+    except ApiError as declined:
+        if not declined.keep:
+            raise
+
+
+def _concluded(tx: Tx, body: Json, method: Json, card: TestCard) -> Json:
+    intent = intent_of(tx, body["id"])
     if card.decline:
         raise _declined(tx, body, intent, method, card.decline)
     charge = charged(tx, intent, method)
@@ -254,4 +279,5 @@ def _dress_intent(tx: Tx, body: Json, public: Json) -> None:
 
 
 ACTIONS["invoice.advance"] = _advance
+ACTIONS["payment.conclude"] = _conclude
 DRESS["payment_intent"] = _dress_intent

@@ -56,10 +56,11 @@ def _list_charges(tx: Tx, call: Call) -> Json:
 def _list_events(tx: Tx, call: Call) -> Json:
     given = call.given
     types = given.get("types") or ([given["type"]] if given.get("type") else None)
-    found = [one for one in tx.select("event") if types is None or one["type"] in types]
-    if given.get("delivery_success") is not None:
+    found = (one for one in tx.scan("event") if types is None or one["type"] in types)
+    wanted = given.get("delivery_success")
+    if wanted is not None:
         failed = {row[0] for row in tx.connection.execute("SELECT event FROM delivery WHERE state != 'delivered'")}
-        found = [one for one in found if (one["id"] not in failed) == given["delivery_success"]]
+        found = (one for one in found if (one["id"] not in failed) == wanted)
     return listed(tx, call.path, within(found, given.get("created")), given)
 
 

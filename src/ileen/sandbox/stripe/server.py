@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ileen.sandbox.stripe import faults, idempotency
 from ileen.sandbox.stripe.api import Call, PageAnswer, PageCall
@@ -110,7 +110,10 @@ class Server:
     async def _run(self) -> None:
         while True:
             self._woken.clear()
-            await settle(self._state, self._deliverer)
+            try:
+                await settle(self._state, self._deliverer)
+            except Exception:  # noqa: BLE001  # one action that fails must not stop all that come after it
+                traceback.print_exc(file=sys.stderr)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), _IDLE_S)
 
@@ -309,8 +312,7 @@ async def _read(scope: Scope, receive: Receive) -> Request:
 
 async def _break(send: Send) -> None:
     """Close the connection with no byte of an answer, as a network does. ASGI has no word for it, uvicorn has."""
-    transport: asyncio.Transport = send.__self__.transport  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType, reportFunctionMemberAccess]  # uvicorn's own
-    transport.abort()
+    cast("Any", send).__self__.transport.abort()
     await asyncio.sleep(0.01)  # so that the loss is noticed before this request ends without an answer
 
 

@@ -111,6 +111,10 @@ class Tx:
 
     def select(self, kind: str, **equal: str | None) -> list[Json]:
         """Return copies of all documents of a kind, newest first, filtered on indexed columns (None: no filter)."""
+        return list(self.scan(kind, **equal))
+
+    def scan(self, kind: str, **equal: str | None) -> Generator[Json]:
+        """Yield what `select` returns one by one, so that a reader of a long list may stop early."""
         assert set(equal) <= set(_INDEXED), equal
         wanted = {name: value for name, value in equal.items() if value is not None}
         where = "".join(f" AND {name} = ?" for name in wanted)
@@ -118,7 +122,10 @@ class Tx:
             f"SELECT body FROM object WHERE kind = ?{where} ORDER BY seq DESC",  # noqa: S608  # names are ours
             (kind, *wanted.values()),
         )
-        return [body for (text,) in rows if not (body := json.loads(text)).get("_deleted")]
+        for (text,) in rows:
+            body = json.loads(text)
+            if not body.get("_deleted"):
+                yield body
 
     def schedule(self, at: int, action: str, **arguments: str) -> None:
         """Have `action` (registered in `due`) done when the sandbox's clock reaches `at`."""

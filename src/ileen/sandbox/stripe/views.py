@@ -4,7 +4,8 @@ Owns: `expand[]`, list pages, and the registry of computed and expand-only field
 V1  a field that Stripe returns only when expanded is absent otherwise.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import islice
 from typing import cast
 
 from ileen.sandbox.stripe.errors import Json, invalid
@@ -37,7 +38,6 @@ def page(url: str, items: list[Json]) -> Json:
 
 def listed(tx: Tx, url: str, found: Iterable[Json], given: Json) -> Json:
     """Cut one page out of `found` (newest first) as `limit`, `starting_after` and `ending_before` say."""
-    items = list(found)
     limit = given.get("limit")
     limit = _PAGE_DEFAULT if limit is None else limit
     if not 1 <= limit <= _PAGE_MAX:
@@ -45,23 +45,24 @@ def listed(tx: Tx, url: str, found: Iterable[Json], given: Json) -> Json:
     after, before = given.get("starting_after"), given.get("ending_before")
     if after and before:
         raise invalid("You may only specify one of these parameters: ending_before, starting_after.")
-    ids = [item["id"] for item in items]
-    if after:
-        items = items[_place(ids, after, "starting_after") + 1 :]
+    rest = iter(found)
     if before:
-        earlier = items[: _place(ids, before, "ending_before")]
+        earlier = _up_to(rest, before, "ending_before")
         chosen, more = earlier[-limit:], len(earlier) > limit
     else:
-        chosen, more = items[:limit], len(items) > limit
+        if after:
+            _up_to(rest, after, "starting_after")
+        following = list(islice(rest, limit + 1))
+        chosen, more = following[:limit], len(following) > limit
     return {"object": "list", "data": [shown(tx, item) for item in chosen], "has_more": more, "url": url}
 
 
-def within(found: Iterable[Json], bounds: Json | None) -> list[Json]:
-    """Keep the documents created within `bounds` (gt, gte, lt, lte)."""
+def within(found: Iterable[Json], bounds: Json | None) -> Generator[Json]:
+    """Yield the documents created within `bounds` (gt, gte, lt, lte)."""
     given = bounds or {}
     low, high = given.get("gte", 0), given.get("lte", 2**62)
     low, high = max(low, given.get("gt", -1) + 1), min(high, given.get("lt", 2**62 + 1) - 1)
-    return [body for body in found if low <= body["created"] <= high]
+    yield from (body for body in found if low <= body["created"] <= high)
 
 
 def expand(tx: Tx, answer: Json, paths: list[str]) -> None:
@@ -108,7 +109,11 @@ def _expanded(tx: Tx, value: object, step: str, path: str) -> object:
     return shown(tx, found)
 
 
-def _place(ids: list[str], wanted: str, param: str) -> int:
-    if wanted not in ids:
-        raise invalid(f"No such object: '{wanted}'", param=param, code="resource_missing")
-    return ids.index(wanted)
+def _up_to(rest: Iterator[Json], wanted: str, param: str) -> list[Json]:
+    """Take documents off `rest` up to the one wanted, which is taken too but not returned."""
+    passed: list[Json] = []
+    for item in rest:
+        if item["id"] == wanted:
+            return passed
+        passed.append(item)
+    raise invalid(f"No such object: '{wanted}'", param=param, code="resource_missing")
