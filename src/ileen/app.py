@@ -50,7 +50,13 @@ class App:
         self.ledger = Ledger(self.database, clock=self.clock)
         self.accounts = Accounts(self.database, self.ledger, clock=self.clock, ids=self.ids)
         self.people = People(self.database, self.accounts, clock=self.clock, ids=self.ids)
-        self.notices = Notices(self.database, mailer=_mailer(settings), clock=self.clock, ids=self.ids)
+        self.notices = Notices(
+            self.database,
+            mailer=_mailer(settings),
+            operator=settings.operator_email,
+            clock=self.clock,
+            ids=self.ids,
+        )
         self.worker = Worker(self.database, {**self.notices.handlers()}, clock=self.clock, ids=self.ids)
 
     @classmethod

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from ileen import jobs
 from ileen.base import crash
-from ileen.base.clock import Clock
+from ileen.base.clock import Clock, to_text
 from ileen.base.ids import Ids
 from ileen.jobs import Handler, Job
 from ileen.notices import book
@@ -25,8 +25,9 @@ _log = structlog.get_logger()
 class Notices:
     """Mails of one Ileen. Thread-safe."""
 
-    def __init__(self, database: Database, *, mailer: Mailer, clock: Clock, ids: Ids) -> None:
-        self._database, self._mailer, self._clock, self._ids = database, mailer, clock, ids
+    def __init__(self, database: Database, *, mailer: Mailer, operator: str, clock: Clock, ids: Ids) -> None:
+        self._database, self._mailer, self._operator = database, mailer, operator
+        self._clock, self._ids = clock, ids
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the jobs of this room."""
@@ -55,6 +56,18 @@ class Notices:
             values=values,
             key=key,
         )
+
+    def alarm(self, connection: Connection, *, summary: str, detail: str, key: str) -> None:
+        """Log an alarm and owe the operator a mail about it in the caller's transaction, if they gave an address.
+
+        `summary` is one line, `detail` some, both in English and without secrets; the same `key` is mailed once.
+        """
+        _log.error("notices.alarm.raised", summary=summary, detail=detail, key=key)
+        if not self._operator:
+            return
+        at = to_text(self._clock.now())
+        values = {"summary": summary, "detail": detail, "at": at, "time_zone": "UTC", "link": "/"}
+        self.owe(connection, kind="alarm", account_id=None, to=self._operator, locale="en", values=values, key=key)
 
     def get(self, notice_id: str) -> Notice:
         """Return a notice. Raises: NotFound."""

@@ -74,13 +74,17 @@ class Mailer(Struct, frozen=True, kw_only=True):
             raise OSError("no mail server is configured: set ILEEN_SMTP_URL")
         message = self._compose(notice, mail, now)
         try:
-            with _connect(self.server) as smtp:
+            with _connect(self.server, name=self._domain) as smtp:
                 smtp.send_message(message, from_addr=self.sender, to_addrs=[notice.to])
         except smtplib.SMTPRecipientsRefused as error:
             [(code, text)] = error.recipients.values()
             raise _sorted(code, text, error) from error
         except smtplib.SMTPDataError as error:
             raise _sorted(error.smtp_code, error.smtp_error, error) from error
+
+    @property
+    def _domain(self) -> str:
+        return self.sender.rpartition("@")[2]
 
     def _compose(self, notice: Notice, mail: Mail, now: Instant) -> EmailMessage:
         message = EmailMessage(policy=SMTP_POLICY)
@@ -90,7 +94,7 @@ class Mailer(Struct, frozen=True, kw_only=True):
         message["Subject"] = mail.subject
         message["Date"] = to_datetime(now)
         # From the notice, so that a mail sent again after a crash is recognised as the same one.
-        message["Message-ID"] = f"<{notice.id.lower()}@{self.sender.rpartition('@')[2]}>"
+        message["Message-ID"] = f"<{notice.id.lower()}@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.plain, cte="quoted-printable")
         message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
@@ -98,17 +102,21 @@ class Mailer(Struct, frozen=True, kw_only=True):
         return message
 
 
-def _connect(server: Server) -> smtplib.SMTP:
-    """Open a connection, encrypted unless the server is this machine or the URL says plain; log in if asked to."""
-    context = ssl.create_default_context()
+def _connect(server: Server, *, name: str) -> smtplib.SMTP:
+    """Open a connection, encrypted unless the server is this machine or the URL says plain; log in if asked to.
+
+    `name` is what we call ourselves: without it, smtplib would ask the network for the machine's name each time.
+    """
     if server.scheme == "smtps":
-        smtp: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=_TIMEOUT_S, context=context)
+        smtp: smtplib.SMTP = smtplib.SMTP_SSL(
+            server.host, server.port, name, timeout=_TIMEOUT_S, context=ssl.create_default_context()
+        )
     else:
-        smtp = smtplib.SMTP(server.host, server.port, timeout=_TIMEOUT_S)
+        smtp = smtplib.SMTP(server.host, server.port, name, timeout=_TIMEOUT_S)
     try:
         if server.scheme == "smtp" and server.host not in _LOOPBACK:
             # Required, not merely used when offered: whoever can strip the offer could read sign-in links.
-            smtp.starttls(context=context)
+            smtp.starttls(context=ssl.create_default_context())
         if server.user is not None:
             smtp.login(server.user, server.password or "")
     except BaseException:

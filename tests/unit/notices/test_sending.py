@@ -29,7 +29,8 @@ class Post:
         self.database, self.clock, self.ids = database, clock, ids
         who = {"mail_from": "billing@example.com", "support_email": "help@example.com", **sender}
         mailer = Mailer.of(smtp_url=smtp_url, house=HOUSE, **who)
-        self.notices = Notices(database, mailer=mailer, clock=clock, ids=ids)
+        self.operator = f"{ids.mint('op').lower()}@example.com"
+        self.notices = Notices(database, mailer=mailer, operator=self.operator, clock=clock, ids=ids)
         self.worker = jobs.Worker(database, self.notices.handlers(), clock=clock, ids=ids)
         self.name = ids.mint("to").lower()
         self.to = f"{self.name}@example.com"
@@ -198,3 +199,25 @@ def test_the_running_server_sends_at_once(post: Post, box: Inbox) -> None:
 
     assert len(box.mails(post.to)) == 1
     post.worker.stop()
+
+
+def test_an_alarm_reaches_the_operator_once(post: Post, box: Inbox) -> None:
+    for _ in range(2):
+        with post.database.write() as connection:
+            post.notices.alarm(connection, summary="2 differences", detail="pur_1: paid, not settled", key="day")
+    post.run()
+
+    [mail] = box.mails(post.operator)
+    assert mail["subject"] == "Ileen needs attention: 2 differences"
+    assert "pur_1: paid, not settled" in mail["text"]
+
+
+def test_without_an_operator_an_alarm_is_only_logged(post: Post) -> None:
+    silent = Notices(
+        post.database, mailer=Mailer.of(smtp_url=None, mail_from="a@example.com", support_email="", house=HOUSE),
+        operator="", clock=post.clock, ids=post.ids,
+    )  # fmt: skip
+    with post.database.write() as connection:
+        silent.alarm(connection, summary="s", detail="d", key="k")
+
+    assert post.notices.find() == []
