@@ -19,7 +19,7 @@ import httpx2
 import pytest
 import stripe
 
-from stripe_types import CheckedClient
+from stripe_types import CheckedClient, event_drift
 
 API_VERSION = "2026-10-28.endive"
 GERMAN = {"line1": "Torstr. 1", "city": "Berlin", "postal_code": "10119", "country": "DE"}
@@ -238,3 +238,5 @@ def receiver(stripe_sandbox: StripeSandbox) -> Iterator[Receiver]:
         taken.secret = endpoint.secret
         taken.endpoint = endpoint.id
         yield taken
+        drift = [found for event in taken.events() for found in event_drift(event)]
+        assert not drift, "\n".join(drift)

@@ -262,7 +262,12 @@ def _resolve(declared: Any, home: Json) -> Any:
         declared = next(_words(declared), ast.unparse(declared))
     if isinstance(declared, typing.ForwardRef):
         declared = declared.__forward_arg__
-    return eval(declared, dict(home)) if isinstance(declared, str) else declared
+    return _evaluated(declared, home["__name__"]) if isinstance(declared, str) else declared
+
+
+@cache
+def _evaluated(text: str, module: str) -> Any:
+    return eval(text, dict(names_in(module)))
 
 
 def _closed(members: Any, home: Json | None) -> list[Any]:

@@ -346,7 +346,8 @@ def test_a_dispute_that_is_won_brings_the_amount_back(stripe_sandbox: StripeSand
 
     after = stripe_sandbox.client.v1.disputes.retrieve(opened.id)
     assert (opened.reason, after.status) == ("product_not_received", "won")
-    assert [one.amount for one in after.balance_transactions] == [-5950, 5950]
+    booked = [(one.amount, one.reporting_category) for one in after.balance_transactions]
+    assert booked == [(-5950, "dispute"), (5950, "dispute_reversal")]
     assert after.evidence_details.has_evidence and after.evidence_details.submission_count == 1
     types = receiver.types()
     assert {"charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_reinstated"} <= set(types)

@@ -9,7 +9,7 @@ from typing import Final
 
 from babel import Locale
 
-from ileen.sandbox.stripe.errors import Json
+from ileen.sandbox.stripe.errors import Json, invalid
 from ileen.sandbox.stripe.pdf import Party
 from ileen.sandbox.stripe.store import Tx
 from ileen.sandbox.stripe.tax import seller
@@ -20,20 +20,22 @@ _DEFAULT: Final[Json] = {
     "email": "billing@seller.example",
     "tax_id": "DE136695976",
     "url": None,
+    "inbox_url": None,
 }
 _NO_COUNTRIES: Final = {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"}  # groups and placeholders in the CLDR's list
 
 
 def business(tx: Tx) -> Json:
-    """Return the seller's name, address lines, e-mail, VAT id and the URL of its product."""
+    """Return the seller's name, address lines, e-mail, VAT id, its product's URL and where its mails can be read."""
     given = json.loads(tx.setting("business") or "{}")
     name = tx.setting("account_name") or _DEFAULT["name"]
     return {**_DEFAULT, "name": name, **given}
 
 
 def set_business(tx: Tx, changes: Json) -> None:
-    """Change the seller's data; names not in `changes` stay. Raises: KeyError for a name that does not exist."""
-    assert changes.keys() <= _DEFAULT.keys(), changes
+    """Change the seller's data; names not in `changes` stay. Raises: ApiError for a name that does not exist."""
+    if not changes.keys() <= _DEFAULT.keys():
+        raise invalid(f"The seller has: {', '.join(_DEFAULT)}.")
     tx.set("business", json.dumps({**json.loads(tx.setting("business") or "{}"), **changes}))
     if changes.get("name"):
         tx.set("account_name", changes["name"])

@@ -1,10 +1,12 @@
 """What a person, or a bank, does about a payment that was made: refunds and disputes as control actions.
 
-Owns: the money part of /_control/dashboard. Events have an empty `request`, as for everything done by hand.
+Owns: the money part of /_control/dashboard, who sells (/_control/business) and the mails Stripe would have sent.
+Events have an empty `request`, as for everything done by hand.
 """
 
 from ileen.sandbox.stripe import credit_notes, disputes, refunds
 from ileen.sandbox.stripe.api import Call, Route
+from ileen.sandbox.stripe.business import business, set_business
 from ileen.sandbox.stripe.crediting import charges_of
 from ileen.sandbox.stripe.errors import Json, invalid, refused
 from ileen.sandbox.stripe.store import Tx
@@ -75,6 +77,11 @@ def _mails(tx: Tx, _: Call) -> Json:
     return {"mails": [shown(tx, one) for one in credit_notes.mails(tx)]}
 
 
+def _business(tx: Tx, call: Call) -> Json:
+    set_business(tx, call.given)
+    return business(tx)
+
+
 _AT = "/_control/dashboard"
 
 CONTROLS = [
@@ -85,4 +92,5 @@ CONTROLS = [
     Route("POST", f"{_AT}/next_refund", _next_refund, anything),
     Route("POST", f"{_AT}/disputes/{{id}}/{{ending}}", _end, anything),
     Route("GET", "/_control/mails", _mails, anything),
+    Route("POST", "/_control/business", _business, anything),
 ]

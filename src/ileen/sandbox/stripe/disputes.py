@@ -158,6 +158,8 @@ def _book(tx: Tx, body: Json, amount: int, *, fee: int, what: str) -> None:
     moved = balance_transaction(
         tx, amount, body["currency"], fee=fee, source=body["id"], kind="adjustment", description=description
     )
+    if amount > 0:
+        moved = tx.save({**moved, "reporting_category": "dispute_reversal"})
     body["balance_transactions"] = [*body["balance_transactions"], shown(tx, moved)]
 
 

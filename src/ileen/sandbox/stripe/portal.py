@@ -1,6 +1,6 @@
 """The customer portal's API: what customers may do there, and single visits.
 
-Owns: /v1/billing_portal. The pages behind a visit's URL are another module's; they ask `visit` who it is for.
+Owns: /v1/billing_portal. The pages behind a visit's URL are in `pages.portal`.
 P1  a visit can be created, and opened at its URL for a short while; it can be neither read nor listed.
 """
 
@@ -43,20 +43,6 @@ def made(tx: Tx, given: Json) -> Json:
         "updated": tx.now,
     }
     return _applied(tx, body, given)
-
-
-def visit(tx: Tx, session_id: str, token: str) -> Json | None:
-    """Return the session behind a visit's URL while it may be used, opening it; None when it is over or unknown."""
-    body = tx.find("billing_portal.session", session_id)
-    if body is None or body["_token"] != token:
-        return None
-    opened = body["_opened"]
-    if (tx.now >= body["created"] + UNOPENED_S) if opened is None else (tx.now >= opened + OPEN_S):
-        return None
-    if opened is None:
-        body["_opened"] = tx.now
-        tx.save(body)
-    return body
 
 
 def session_url(tx: Tx, body: Json) -> str:
@@ -113,8 +99,8 @@ def _list(tx: Tx, call: Call) -> Json:
     return listed(tx, call.path, found, given)
 
 
-def _visit(tx: Tx, call: Call) -> Json:
-    given = call.given
+def visit(tx: Tx, given: Json) -> Json:
+    """Make a visit of a customer's. Raises: ApiError without such a customer or any configuration."""
     customer = tx.get("customer", given["customer"], param="customer", status=400)
     configuration = _configuration(tx, given.get("configuration"))
     body: Json = {
@@ -133,7 +119,7 @@ def _visit(tx: Tx, call: Call) -> Json:
         "_token": tx.mint("test"),
         "_opened": None,
     }
-    return shown(tx, tx.save(body))
+    return tx.save(body)
 
 
 def _configuration(tx: Tx, id_: str | None) -> Json:
@@ -214,5 +200,5 @@ ROUTES = [
     Route("GET", "/v1/billing_portal/configurations/{id}",
           lambda tx, call: shown(tx, tx.get("billing_portal.configuration", call.id))),
     Route("POST", "/v1/billing_portal/configurations/{id}", _change, group(_FIELDS, active=flag)),
-    Route("POST", "/v1/billing_portal/sessions", _visit, _SESSION),
+    Route("POST", "/v1/billing_portal/sessions", lambda tx, call: shown(tx, visit(tx, call.given)), _SESSION),
 ]  # fmt: skip

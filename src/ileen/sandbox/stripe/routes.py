@@ -22,6 +22,8 @@ from ileen.sandbox.stripe import (
     tax_ids,
 )
 from ileen.sandbox.stripe.api import Page, Route
+from ileen.sandbox.stripe.pages import challenge, frame, invoice, levers
+from ileen.sandbox.stripe.pages import portal as portal_pages
 
 ROUTES: Final[list[Route]] = [
     *customers.ROUTES,
@@ -39,8 +41,14 @@ ROUTES: Final[list[Route]] = [
 ]
 """The API under /v1."""
 
-PAGES: Final[list[Page]] = []
+PAGES: Final[list[Page]] = [
+    *portal_pages.PAGES,
+    *challenge.PAGES,
+    *invoice.PAGES,
+    *levers.PAGES,
+    Page("GET", "/style.css", frame.stylesheet),
+]
 """What browsers open: hosted invoices, the portal, the bank's page, documents."""
 
-CONTROLS: Final[list[Route]] = [*dashboard.ROUTES, *corrections.CONTROLS]
+CONTROLS: Final[list[Route]] = [*dashboard.ROUTES, *corrections.CONTROLS, *levers.CONTROLS]
 """Actions under /_control that run in one transaction; those that wait for deliveries are in `control`."""

@@ -27,6 +27,7 @@ from ileen.sandbox.stripe.errors import ApiError, Json, invalid
 from ileen.sandbox.stripe.events import API_VERSION
 from ileen.sandbox.stripe.form import decode
 from ileen.sandbox.stripe.idempotency import Stored
+from ileen.sandbox.stripe.pages import levers
 from ileen.sandbox.stripe.routes import PAGES, ROUTES
 from ileen.sandbox.stripe.store import Cause, State, Tx, random_text
 from ileen.sandbox.stripe.views import expand
@@ -87,6 +88,8 @@ class Server:
             self._woken.set()
         elif request.path.startswith("/_control"):
             reply = await self._controlled(request)
+        elif (request.method, request.path) == ("POST", "/control"):
+            reply = await self._pulled(request)
         else:
             reply = self._paged(request)
             self._woken.set()
@@ -186,17 +189,40 @@ class Server:
         status, body = await self._control.serve(request.method, request.path, given)
         return _answer(status, body, request)
 
+    async def _pulled(self, request: Request) -> Reply:
+        """Pull a lever from its page: the form becomes a control request."""
+        try:
+            form = decode(request.body.decode("latin-1"))
+        except ApiError as error:
+            return _answer(error.status, error.body, request)
+        with self._state.transaction() as tx:
+            allowed = levers.may_pull(tx, form)
+        status, body = 403, ApiError(403, "This form is not from here, or is out of date. Try again.").body
+        if allowed:
+            status, body = await self._control.serve(*levers.asked(form))
+        with self._state.transaction() as tx:
+            return _shown(levers.answered(tx, status, body))
+
     def _paged(self, request: Request) -> Reply:
         for page in PAGES:
             ids = page.match(request.path)
             if page.method != request.method or ids is None:
                 continue
-            call = PageCall(request.path, ids, decode(request.query), decode(request.body.decode("latin-1")))
-            with self._state.transaction() as tx:
-                answer = page.serve(tx, call)
-            return Reply(answer.status, answer.body, {"content-type": answer.content_type, **dict(answer.headers)})
-        missing = PageAnswer(b"There is no such page in this sandbox.", 404, "text/plain; charset=utf-8")
-        return Reply(missing.status, missing.body, {"content-type": missing.content_type})
+            try:
+                call = PageCall(request.path, ids, decode(request.query), decode(request.body.decode("latin-1")))
+            except ApiError as error:
+                return _answer(error.status, error.body, request)
+            try:
+                with self._state.transaction() as tx:
+                    return _shown(page.serve(tx, call))
+            except Exception:  # noqa: BLE001  # a bug of the sandbox: told where it can be seen
+                traceback.print_exc(file=sys.stderr)
+                return _answer(500, _UNKNOWN, request)
+        return _shown(PageAnswer(b"There is no such page in this sandbox.", 404, "text/plain; charset=utf-8"))
+
+
+def _shown(answer: PageAnswer) -> Reply:
+    return Reply(answer.status, answer.body, {"content-type": answer.content_type, **dict(answer.headers)})
 
 
 def _executed(tx: Tx, request: Request, key: str | None, fault: str | None) -> Reply:
