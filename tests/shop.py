@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx2
 import msgspec
 from sqlalchemy import select
 
@@ -84,7 +85,7 @@ class Shop:
             self.database,
             self.ledger,
             self.accounts,
-            stripe=Stripe(self.sandbox.secret_key, base_url=self.sandbox.url),
+            stripe=Stripe(self.sandbox.secret_key, base_url=self.sandbox.url, retries=0),
             payers=self.payers,
             policy=policy,
             clock=self.clock,
@@ -114,6 +115,16 @@ class Shop:
         """Ask for the total, then buy."""
         quoted = given.pop("quoted_total", None) or self.payments.quote(account, cents).total
         return self.payments.buy(account, cents, quoted_total=quoted, key=key, by=None, evidence=EVIDENCE, **given)
+
+    def arm(self, kind: str, method: str, path: str, *, count: int = 1, **more: Any) -> None:
+        """Have Stripe fail. The room's own client repeats nothing in tests, so that no fault is hidden."""
+        fault = {"kind": kind, "method": method, "path": path, "count": count, **more}
+        answer = httpx2.post(f"{self.sandbox.control_url}/faults", json=fault, trust_env=False)
+        assert answer.status_code == 200, answer.text
+
+    def disarm(self) -> None:
+        """Have Stripe work again."""
+        self.sandbox.control("faults", method="DELETE")
 
     def pass_time(self, seconds: int) -> None:
         """Move our clock and Stripe's."""
@@ -182,9 +193,15 @@ class Shop:
     # Webhooks ----------------------------------------------------------------------------------------------------
 
     def events(self, *types: str) -> list[dict[str, Any]]:
-        """What Stripe has to tell, oldest first."""
-        page = self.sandbox.client.v1.events.list({"limit": 100})
-        found = [each.to_dict() for each in page.auto_paging_iter()]
+        """What Stripe has to tell, oldest first, as it tells it."""
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self.sandbox.raw("GET", f"/v1/events?limit=100{after}").json()
+            found += page["data"]
+            if not page["has_more"]:
+                break
+            after = f"&starting_after={found[-1]['id']}"
         return [each for each in reversed(found) if not types or each["type"] in types]
 
     def deliver(self, *events: dict[str, Any]) -> None:

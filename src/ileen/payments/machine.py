@@ -229,8 +229,10 @@ class _Drive:
         except CardDeclined as error:
             crash.point("payments.pay.declined")
             decline = decline_of(str(error.fields["decline_code"]))
-            _log.warning("payments.card.declined", purchase=self._record.id, kind=decline.kind.value)
-            self._change("declined", detail=decline.code, decline_code=decline.code)
+            if not decline.wants_action:
+                _log.warning("payments.card.declined", purchase=self._record.id, kind=decline.kind.value)
+            step = "asked" if decline.wants_action else "declined"
+            self._change(step, detail=decline.code, decline_code=decline.code)
             return
         crash.point("payments.pay.called")
 

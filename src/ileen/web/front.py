@@ -32,7 +32,7 @@ API_BODY_BYTES_MAX: Final = 1024 * 1024
 
 _GATEWAY_PREFIXES: Final = ("/openai/", "/anthropic/")
 _API_PREFIX: Final = "/v1/"
-_API_PATHS: Final = frozenset({"/healthz", "/openapi.json"})
+_API_PATHS: Final = frozenset({"/healthz", "/openapi.json", "/hooks/stripe"})
 
 
 class WebSettings(Protocol):
