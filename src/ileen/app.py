@@ -14,17 +14,23 @@ from typing import Self
 
 import structlog
 import uvicorn
+from sqlalchemy import Connection
 
 from ileen import web
 from ileen.accounts import Accounts
 from ileen.accounts.people import People
-from ileen.base.clock import Clock, SystemClock
+from ileen.base.clock import SECOND, Clock, SystemClock
 from ileen.base.errors import IleenError
-from ileen.base.ids import Ids, RandomIds
+from ileen.base.ids import AccountId, Ids, RandomIds
 from ileen.gateway import Gateway
 from ileen.jobs import Worker
 from ileen.ledger import Ledger
-from ileen.notices import House, Mailer, Notices
+from ileen.notices import House, Mailer, Notices, owe
+from ileen.payments import Payments, Policy
+from ileen.payments.billing import Billing
+from ileen.payments.stripe import Stripe
+from ileen.payments.tax import ReverseCharge, Sell, TaxPolicy
+from ileen.payments.territories import EU
 from ileen.pricing import Prices
 from ileen.settings import Settings
 from ileen.store.engine import Database
@@ -57,7 +63,71 @@ class App:
             clock=self.clock,
             ids=self.ids,
         )
-        self.worker = Worker(self.database, {**self.notices.handlers()}, clock=self.clock, ids=self.ids)
+        self.billing: Billing | None = None
+        self.payments: Payments | None = None
+        if settings.stripe_secret_key is not None:
+            self.billing, self.payments = self._open_payments(settings.stripe_secret_key)
+        handlers = dict(self.notices.handlers())
+        if self.billing is not None and self.payments is not None:
+            handlers |= {**self.billing.handlers(), **self.payments.handlers()}
+        recurring = Payments.recurring() if self.payments else ()
+        self.worker = Worker(self.database, handlers, clock=self.clock, ids=self.ids, recurring=recurring)
+
+    def _open_payments(self, secret_key: str) -> tuple[Billing, Payments]:
+        settings = self.settings
+        stripe = Stripe(secret_key, base_url=settings.stripe_base_url)
+        billing = Billing(
+            self.database,
+            self.ledger,
+            self.accounts,
+            stripe=stripe,
+            policy=_tax_policy(settings),
+            clock=self.clock,
+            ids=self.ids,
+            public_url=settings.public_url,
+        )
+        payments = Payments(
+            self.database,
+            self.ledger,
+            self.accounts,
+            stripe=stripe,
+            payers=billing,
+            policy=Policy(
+                tax_code=settings.tax_code,
+                footer=settings.invoice_footer or None,
+                action_us=settings.confirm_timeout_s * SECOND,
+            ),
+            clock=self.clock,
+            ids=self.ids,
+            notify=self._owe,
+            webhook_secrets=settings.stripe_webhook_secret,
+            hooks=billing.hooks(),
+        )
+        return billing, payments
+
+    def _owe(
+        self,
+        connection: Connection,
+        *,
+        kind: str,
+        account_id: AccountId,
+        to: str,
+        locale: str,
+        values: dict[str, str],
+        key: str,
+    ) -> None:
+        now = self.clock.now()
+        owe(
+            connection,
+            ids=self.ids,
+            now=now,
+            kind=kind,
+            account_id=account_id,
+            to=to,
+            locale=locale,
+            values=values,
+            key=key,
+        )
 
     @classmethod
     @contextlib.contextmanager
@@ -93,6 +163,9 @@ class App:
             clock=self.clock,
             ids=self.ids,
             database=self.database,
+            payments=self.payments,
+            billing=self.billing,
+            country_header=self.settings.country_header,
         )
         for warning in self.prices.warnings(self.clock.now()):
             _log.warning("pricing.rate.stale", sentence=warning)
@@ -108,6 +181,19 @@ class App:
             await asyncio.to_thread(self.worker.stop)
             await asyncio.to_thread(sweeper.stop)
             await gateway.stop()
+
+
+def _tax_policy(settings: Settings) -> TaxPolicy:
+    named = {each.strip() for each in settings.tax_registrations.split(",")}
+    union: frozenset[str] = EU if "EU" in named else frozenset()
+    return TaxPolicy(
+        seller_country=settings.seller_country,
+        registered=union | (named - {"EU"}) | {settings.seller_country},
+        unregistered=Sell(settings.unregistered_countries),
+        territories=Sell(settings.tax_territories),
+        reverse_charge=ReverseCharge(settings.reverse_charge),
+        tax_code=settings.tax_code,
+    )
 
 
 def _mailer(settings: Settings) -> Mailer:

@@ -14,7 +14,7 @@ from ileen.base.errors import NotFound, RequestInvalid
 from ileen.base.ids import HoldId, WalletId
 from ileen.ledger import rows
 from ileen.ledger.calendar import windows
-from ileen.ledger.model import Entry, Hold, Lot, Spender, Wallet
+from ileen.ledger.model import Entry, Hold, Lot, Source, Spender, Wallet
 from ileen.ledger.state import burn_order
 from ileen.store import schema
 
@@ -68,6 +68,14 @@ def lots(connection: Connection, id_: WalletId) -> list[Lot]:
     """Return all lots in burn order."""
     found = connection.execute(select(schema.lot).where(_of(schema.lot, id_)))
     return burn_order(rows.lot_of(row) for row in found)
+
+
+def acquired(connection: Connection, source: Source, *, since: Instant, until: Instant) -> list[tuple[WalletId, Lot]]:
+    """Return the lots of one source acquired in a span of time, `until` excluded, of all wallets."""
+    table = schema.lot
+    span = and_(table.c.source == source.value, table.c.created_at >= since, table.c.created_at < until)
+    found = connection.execute(select(table).where(span).order_by(table.c.id))
+    return [(WalletId(row.wallet_id), rows.lot_of(row)) for row in found]
 
 
 def hold(connection: Connection, id_: WalletId, hold_id: HoldId) -> Hold:

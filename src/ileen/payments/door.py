@@ -6,15 +6,16 @@ Owns: how the parts of this room are put together. Refuses to know: what they do
 from collections.abc import Mapping, Sequence
 
 from ileen.accounts import Accounts
-from ileen.base.clock import Clock
+from ileen.base.clock import Clock, Instant
 from ileen.base.ids import AccountId, Ids, PurchaseId
-from ileen.jobs import Handler
+from ileen.jobs import Handler, Recurring, daily, every
 from ileen.ledger import Ledger
 from ileen.payments.inbox import APPLY, Hook, Inbox
 from ileen.payments.machine import DRIVE, Machine
 from ileen.payments.model import Evidence, Notify, Payers, Policy, Purchase, Quote
-from ileen.payments.poller import SWEEP, Poller
+from ileen.payments.poller import SWEEP, SWEEP_EVERY_S, Poller
 from ileen.payments.purchases import Purchases
+from ileen.payments.reconcile import RECONCILE, Break, Reconciler
 from ileen.payments.settle import Settler
 from ileen.payments.stripe import Invoice, Stripe
 from ileen.store.engine import Database
@@ -48,6 +49,7 @@ class Payments:
             database, self._machine, stripe=stripe, secrets=webhook_secrets, clock=clock, ids=ids, hooks=hooks or {}
         )
         self._poller = Poller(database, self._machine, clock=clock, ids=ids)
+        self._reconciler = Reconciler(database, ledger, stripe=stripe, clock=clock, ids=ids)
 
     def quote(self, account: AccountId, cents: int) -> Quote:
         """Return what `cents` of credits would come to today; see `Purchases.quote`."""
@@ -91,4 +93,22 @@ class Payments:
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the jobs of this room."""
-        return {APPLY: self._inbox.apply, SWEEP: self._poller.sweep, DRIVE: self._poller.drive}
+        return {
+            APPLY: self._inbox.apply,
+            SWEEP: self._poller.sweep,
+            DRIVE: self._poller.drive,
+            RECONCILE: self._reconciler.daily,
+        }
+
+    @staticmethod
+    def recurring() -> Sequence[Recurring]:
+        """Return the jobs that are due again and again."""
+        return every(SWEEP_EVERY_S, SWEEP), daily(4, RECONCILE)
+
+    def reconcile(self, since: Instant, until: Instant) -> list[Break]:
+        """Compare what began in a period with Stripe and the ledger. Raises: StripeUnavailable."""
+        return self._reconciler.run(since, until)
+
+    def audit(self) -> list[Break]:
+        """Compare all purchases with all lots, without asking Stripe."""
+        return self._reconciler.books()
