@@ -24,6 +24,7 @@ from ileen.ledger.audit import audit
 from ileen.ledger.model import Lot, Source
 from ileen.payments.door import Payments
 from ileen.payments.model import Evidence, Payer, Policy, Purchase
+from ileen.payments.reconcile import books
 from ileen.payments.records import steps_of
 from ileen.payments.stripe import Stripe
 from ileen.store import schema
@@ -77,6 +78,7 @@ class Shop:
         self.payers = OnePayer()
         self.accounts = Accounts(database, ledger, clock=self.clock, ids=self.ids)
         self.told: list[dict[str, Any]] = []
+        self.alarms: list[str] = []
         self.payments = self.server(policy)
 
     def server(self, policy: Policy = POLICY) -> Payments:
@@ -91,6 +93,7 @@ class Shop:
             clock=self.clock,
             ids=self.ids,
             notify=self._notify,
+            alarm=self._alarm,
             webhook_secrets=[SECRET],
         )
 
@@ -139,9 +142,9 @@ class Shop:
         while worker.run_due():
             pass
 
-    def settle_down(self, *, rounds: int = 40, step_s: int = 30) -> None:
-        """Let time pass until no purchase is open."""
-        for _ in range(rounds):
+    def settle_down(self) -> None:
+        """Let time pass, in growing steps, until no purchase is open."""
+        for step_s in (6, 10, 20, 40, 60, 60, 60, 120, 240, 480, 480, 900, 1800, 1800):
             self.work()
             if all(state in {"settled", "failed", "void"} for state in self.states()):
                 return
@@ -189,6 +192,7 @@ class Shop:
         receipts = [each["key"] for each in self.told if each["kind"] == "receipt"]
         assert sorted(receipts) == sorted(f"receipt:{each.id}" for each in settled), "one receipt each"
         assert audit(self.database).breaches == []
+        assert books(self.database, self.ledger, now=self.clock.now()) == []
 
     # Webhooks ----------------------------------------------------------------------------------------------------
 
@@ -217,6 +221,9 @@ class Shop:
 
     def _notify(self, connection: Any, **told: Any) -> None:
         self.told.append(told)
+
+    def _alarm(self, connection: Any, *, summary: str, detail: str, key: str) -> None:
+        self.alarms.append(detail)
 
     def close(self) -> None:
         self.accounts.close()

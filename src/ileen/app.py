@@ -14,18 +14,17 @@ from typing import Self
 
 import structlog
 import uvicorn
-from sqlalchemy import Connection
 
 from ileen import web
 from ileen.accounts import Accounts
 from ileen.accounts.people import People
 from ileen.base.clock import SECOND, Clock, SystemClock
 from ileen.base.errors import IleenError
-from ileen.base.ids import AccountId, Ids, RandomIds
+from ileen.base.ids import Ids, RandomIds
 from ileen.gateway import Gateway
 from ileen.jobs import Worker
 from ileen.ledger import Ledger
-from ileen.notices import House, Mailer, Notices, owe
+from ileen.notices import House, Mailer, Notices
 from ileen.payments import Payments, Policy
 from ileen.payments.billing import Billing
 from ileen.payments.stripe import Stripe
@@ -99,35 +98,12 @@ class App:
             ),
             clock=self.clock,
             ids=self.ids,
-            notify=self._owe,
+            notify=self.notices.owe,
+            alarm=self.notices.alarm,
             webhook_secrets=settings.stripe_webhook_secret,
             hooks=billing.hooks(),
         )
         return billing, payments
-
-    def _owe(
-        self,
-        connection: Connection,
-        *,
-        kind: str,
-        account_id: AccountId,
-        to: str,
-        locale: str,
-        values: dict[str, str],
-        key: str,
-    ) -> None:
-        now = self.clock.now()
-        owe(
-            connection,
-            ids=self.ids,
-            now=now,
-            kind=kind,
-            account_id=account_id,
-            to=to,
-            locale=locale,
-            values=values,
-            key=key,
-        )
 
     @classmethod
     @contextlib.contextmanager
@@ -164,8 +140,6 @@ class App:
             ids=self.ids,
             database=self.database,
             payments=self.payments,
-            billing=self.billing,
-            country_header=self.settings.country_header,
         )
         for warning in self.prices.warnings(self.clock.now()):
             _log.warning("pricing.rate.stale", sentence=warning)

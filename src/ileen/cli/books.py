@@ -1,28 +1,32 @@
-"""Commands about credits: wallet, calls, journal, grants, prices, rates, audit."""
+"""Commands about credits: wallet, calls, journal, grants, prices, rates, audit, reconciliation."""
 
-from typing import Annotated, cast
+from datetime import UTC, datetime
+from typing import Annotated, Final, cast
 
 import msgspec
 import typer
 from rich.progress import Progress
 
 from ileen.app import App
-from ileen.base.clock import to_text
-from ileen.base.errors import NotFound, RequestInvalid
+from ileen.base.clock import SECOND, Instant, to_instant, to_text
+from ileen.base.errors import NotFound, PaymentsDisabled, RequestInvalid
 from ileen.base.ids import HoldId, LotId, body, is_id, wallet_of
 from ileen.base.money import parse, write
 from ileen.cli.show import AccountOption, Json, console, opened, print_json, show, show_one, the_account
 from ileen.ledger.audit import audit as audit_books
 from ileen.ledger.model import Fund, Source
+from ileen.payments.reconcile import books as compare_books
 from ileen.pricing import Tariff, TokenUsage
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")]
+_DAYS: Final = ["%Y-%m-%d"]
+_DAY_US: Final = 86_400 * SECOND
 prices = typer.Typer(help="Model prices, and how a charge came about.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (wallet, calls, journal, grant, rates, audit):
+    for command in (wallet, calls, journal, grant, rates, audit, reconcile):
         app.command()(command)
     app.add_typer(prices, name="prices")
 
@@ -150,18 +154,43 @@ def explain(call: str, account: AccountOption = None, as_json: Json = False) -> 
 
 
 def audit(as_json: Json = False) -> None:  # noqa: FBT002
-    """Prove the books: check every invariant of the ledger; exit 1 if any is broken."""
+    """Prove the books: check every invariant of the ledger, and purchases against lots; exit 1 if any is broken."""
     with opened() as app, Progress(console=console, transient=True, disable=as_json) as bar:
         task = bar.add_task("Checking entries", total=None)
         report = audit_books(app.database, lambda done, total: bar.update(task, completed=done, total=total))
+        breaks = compare_books(app.database, app.ledger, now=app.clock.now())
+    breaches = [*report.breaches, *(each.detail for each in breaks)]
     if as_json:
-        print_json({"wallets": report.wallets, "entries": report.entries, "breaches": report.breaches})
-    elif report.breaches:
-        for breach in report.breaches:
+        print_json({"wallets": report.wallets, "entries": report.entries, "breaches": breaches})
+    elif breaches:
+        for breach in breaches:
             console.print(breach, style="red", highlight=False, soft_wrap=True)
     else:
         console.print(f"The books balance: {report.entries} entries in {report.wallets} wallets.", style="green")
-    raise typer.Exit(1 if report.breaches else 0)
+    raise typer.Exit(1 if breaches else 0)
+
+
+def reconcile(
+    since: Annotated[datetime | None, typer.Option(formats=_DAYS, help="First day, UTC; default: yesterday.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=_DAYS, help="First day no more; default: now.")] = None,
+    as_json: Json = False,  # noqa: FBT002  # a flag of the command line
+) -> None:
+    """Compare purchases, invoices, payments and lots with Stripe for a period; exit 1 if they do not match."""
+    with opened() as app:
+        if app.payments is None:
+            raise PaymentsDisabled
+        now = app.clock.now()
+        start = to_instant(since.replace(tzinfo=UTC)) if since else Instant((now // _DAY_US - 1) * _DAY_US)
+        end = to_instant(until.replace(tzinfo=UTC)) if until else now
+        breaks = app.payments.reconcile(start, end)
+    rows = [msgspec.to_builtins(each) for each in breaks]
+    if as_json:
+        print_json({"since": to_text(start), "until": to_text(end), "breaks": rows})
+    elif breaks:
+        show(rows, as_json=False, title=f"{len(breaks)} breaks")
+    else:
+        console.print(f"Books and Stripe match from {to_text(start)} until {to_text(end)}.", style="green")
+    raise typer.Exit(1 if breaks else 0)
 
 
 class _Kept(msgspec.Struct, frozen=True):

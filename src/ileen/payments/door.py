@@ -12,7 +12,7 @@ from ileen.jobs import Handler, Recurring, daily, every
 from ileen.ledger import Ledger
 from ileen.payments.inbox import APPLY, Hook, Inbox
 from ileen.payments.machine import DRIVE, Machine
-from ileen.payments.model import Evidence, Notify, Payers, Policy, Purchase, Quote
+from ileen.payments.model import Alarm, Evidence, Notify, Payers, Policy, Purchase, Quote
 from ileen.payments.poller import SWEEP, SWEEP_EVERY_S, Poller
 from ileen.payments.purchases import Purchases
 from ileen.payments.reconcile import RECONCILE, Break, Reconciler
@@ -36,11 +36,12 @@ class Payments:
         clock: Clock,
         ids: Ids,
         notify: Notify,
+        alarm: Alarm,
         webhook_secrets: Sequence[str] = (),
         hooks: Mapping[str, Hook] | None = None,
     ) -> None:
         """`webhook_secrets` are ours at Stripe, two while one is rolled; none: no webhook is taken."""
-        settler = Settler(database, ledger, accounts, policy=policy, clock=clock, ids=ids, notify=notify)
+        settler = Settler(database, ledger, accounts, policy=policy, clock=clock, ids=ids, notify=notify, alarm=alarm)
         self._machine = Machine(database, stripe=stripe, settler=settler, policy=policy, clock=clock, ids=ids)
         self._purchases = Purchases(
             database, self._machine, stripe=stripe, payers=payers, policy=policy, clock=clock, ids=ids
@@ -49,7 +50,7 @@ class Payments:
             database, self._machine, stripe=stripe, secrets=webhook_secrets, clock=clock, ids=ids, hooks=hooks or {}
         )
         self._poller = Poller(database, self._machine, clock=clock, ids=ids)
-        self._reconciler = Reconciler(database, ledger, stripe=stripe, clock=clock, ids=ids)
+        self._reconciler = Reconciler(database, ledger, stripe=stripe, clock=clock, ids=ids, alarm=alarm)
 
     def quote(self, account: AccountId, cents: int) -> Quote:
         """Return what `cents` of credits would come to today; see `Purchases.quote`."""
@@ -108,7 +109,3 @@ class Payments:
     def reconcile(self, since: Instant, until: Instant) -> list[Break]:
         """Compare what began in a period with Stripe and the ledger. Raises: StripeUnavailable."""
         return self._reconciler.run(since, until)
-
-    def audit(self) -> list[Break]:
-        """Compare all purchases with all lots, without asking Stripe."""
-        return self._reconciler.books()

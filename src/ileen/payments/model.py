@@ -3,6 +3,7 @@
 Owns: the frozen types that leave this room. Refuses to know: how they are stored, and Stripe's words.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -123,13 +124,21 @@ class Notify(Protocol):
         connection: Connection,
         *,
         kind: str,
-        account_id: AccountId,
+        account_id: str | None,
         to: str,
         locale: str,
-        values: dict[str, str],
+        values: Mapping[str, str],
         key: str,
-    ) -> None:
+    ) -> object:
         """Owe a message."""
+        ...
+
+
+class Alarm(Protocol):
+    """Whoever tells the operator, once the caller's transaction is committed; the same `key` tells once."""
+
+    def __call__(self, connection: Connection, *, summary: str, detail: str, key: str) -> None:
+        """Raise an alarm."""
         ...
 
 

@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from ileen.accounts import audit
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.ids import Ids, PurchaseId, WalletId, wallet_of
 from ileen.jobs import Job
@@ -20,7 +19,7 @@ from ileen.ledger import Ledger
 from ileen.ledger.model import Lot, Source
 from ileen.payments import records
 from ileen.payments.amounts import credits_of
-from ileen.payments.model import ENDED, PurchaseState
+from ileen.payments.model import ENDED, Alarm, PurchaseState
 from ileen.payments.rules import Record, differences, is_covered
 from ileen.payments.stripe import Invoice, Stripe, invoices
 from ileen.store.engine import Database
@@ -71,8 +70,11 @@ Lots = Mapping[str, list[tuple[WalletId, Lot]]]
 class Reconciler:
     """Compares. Reads only, but for the alarm a daily run raises."""
 
-    def __init__(self, database: Database, ledger: Ledger, *, stripe: Stripe, clock: Clock, ids: Ids) -> None:
-        self._database, self._ledger, self._stripe, self._clock, self._ids = database, ledger, stripe, clock, ids
+    def __init__(
+        self, database: Database, ledger: Ledger, *, stripe: Stripe, clock: Clock, ids: Ids, alarm: Alarm
+    ) -> None:
+        self._database, self._ledger, self._stripe = database, ledger, stripe
+        self._clock, self._ids, self._alarm = clock, ids, alarm
 
     def run(self, since: Instant, until: Instant) -> list[Break]:
         """Compare what began in a period, `until` excluded, with Stripe and with the ledger.
@@ -96,36 +98,23 @@ class Reconciler:
         for invoice in found.values():
             if since <= invoice.created_s * SECOND < until:
                 breaks += self._origin(invoice)
-        return breaks + self._foreign_lots(lots, until)
+        return breaks + _foreign_lots(self._database, lots, until)
 
-    def daily(self, _: Job) -> None:
-        """Compare the last days; raise an alarm for each break, have purchases looked at that should be settled."""
+    def daily(self, job: Job) -> None:
+        """Compare the last days; alarm the operator if there are breaks, have the purchases concerned looked at."""
         until = self._clock.now()
         breaks = self.run(Instant(until - _DAYS_BACK_US), until)
-        for each in breaks:
-            _log.error("payments.books.break", kind=each.kind.value, purchase=each.purchase, detail=each.detail)
+        _log.info("payments.books.reconciled", breaks=len(breaks))
+        if not breaks:
+            return
         with self._database.write() as connection:
             for each in breaks:
+                _log.error("payments.books.break", kind=each.kind.value, purchase=each.purchase, detail=each.detail)
                 if each.purchase is not None:
                     records.nudge(connection, PurchaseId(each.purchase), now=until)
-                audit.note(
-                    connection,
-                    ids=self._ids,
-                    now=until,
-                    actor=audit.SYSTEM,
-                    action="books.broken",
-                    subject=each.purchase or each.invoice or each.lot or "books",
-                    detail={"kind": each.kind.value, "detail": each.detail},
-                )
-
-    def books(self) -> list[Break]:
-        """Compare all purchases with all lots, without asking Stripe."""
-        now = Instant(self._clock.now() + SECOND)
-        lots = _by_reference(self._ledger.acquired(Source.PURCHASE, since=Instant(0), until=now))
-        with self._database.read() as connection:
-            purchases = records.created_between(connection, Instant(0), now)
-        breaks = [each for record in purchases for each in compare_lots(record, lots.get(record.id, []))]
-        return breaks + self._foreign_lots(lots, now)
+            summary = f"{len(breaks)} breaks between our books and Stripe"
+            detail = "; ".join(each.detail for each in breaks)
+            self._alarm(connection, summary=summary, detail=detail, key=f"reconcile:{job.id}")
 
     def _invoice_of(self, record: Record, found: Mapping[str, Invoice]) -> Invoice | None:
         if record.invoice_id is None:
@@ -143,19 +132,15 @@ class Reconciler:
             detail = f"invoice {invoice.id} names purchase {invoice.purchase_id}, which knows nothing of it"
             yield _break(BreakKind.INVOICE_STRAY, detail, invoice)
 
-    def _foreign_lots(self, lots: Lots, until: Instant) -> list[Break]:
-        breaks: list[Break] = []
-        for reference, mine in lots.items():
-            with self._database.read() as connection:
-                record = records.lookup(connection, reference)
-            for wallet, lot in mine:
-                known = record is not None and wallet_of(record.account_id) == wallet
-                if not known and lot.created_at < until:
-                    detail = f"lot {lot.id} of {wallet} says purchase {reference} paid for it"
-                    breaks.append(
-                        Break(kind=BreakKind.LOT_FOREIGN, purchase=None, invoice=None, lot=lot.id, detail=detail)
-                    )
-        return breaks
+
+def books(database: Database, ledger: Ledger, *, now: Instant) -> list[Break]:
+    """Compare all purchases with all lots of purchases, without asking Stripe."""
+    until = Instant(now + SECOND)
+    lots = _by_reference(ledger.acquired(Source.PURCHASE, since=Instant(0), until=until))
+    with database.read() as connection:
+        purchases = records.created_between(connection, Instant(0), until)
+    breaks = [each for record in purchases for each in compare_lots(record, lots.get(record.id, []))]
+    return breaks + _foreign_lots(database, lots, until)
 
 
 def compare(record: Record, invoice: Invoice | None, *, now: Instant) -> list[Break]:
@@ -187,6 +172,19 @@ def compare_lots(record: Record, lots: list[tuple[WalletId, Lot]]) -> list[Break
         if record.state in {PurchaseState.FAILED, PurchaseState.VOID}:
             return [_of(record, BreakKind.PURCHASE_NOT_SETTLED, f"is {record.state.value}, and has the lot {lot.id}")]
     return []
+
+
+def _foreign_lots(database: Database, lots: Lots, until: Instant) -> list[Break]:
+    breaks: list[Break] = []
+    for reference, mine in lots.items():
+        with database.read() as connection:
+            record = records.lookup(connection, reference)
+        for wallet, lot in mine:
+            known = record is not None and wallet_of(record.account_id) == wallet
+            if not known and lot.created_at < until:
+                detail = f"lot {lot.id} of {wallet} says purchase {reference} paid for it"
+                breaks.append(Break(kind=BreakKind.LOT_FOREIGN, purchase=None, invoice=None, lot=lot.id, detail=detail))
+    return breaks
 
 
 def _settled(record: Record, invoice: Invoice | None) -> list[Break]:

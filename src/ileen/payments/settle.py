@@ -22,7 +22,7 @@ from ileen.ledger import Ledger
 from ileen.ledger.model import Fund, Receipt, Source
 from ileen.payments import records
 from ileen.payments.amounts import credits_of, write_cents
-from ileen.payments.model import Notify, Policy, PurchaseState
+from ileen.payments.model import Alarm, Notify, Policy, PurchaseState
 from ileen.payments.records import Overtaken
 from ileen.payments.rules import Decision, Record, Step, decide
 from ileen.payments.stripe import Invoice
@@ -56,9 +56,11 @@ class Settler:
         clock: Clock,
         ids: Ids,
         notify: Notify,
+        alarm: Alarm,
     ) -> None:
         self._database, self._ledger, self._accounts = database, ledger, accounts
-        self._policy, self._clock, self._ids, self._notify = policy, clock, ids, notify
+        self._policy, self._clock, self._ids = policy, clock, ids
+        self._notify, self._alarm = notify, alarm
 
     def settle(self, id_: PurchaseId, invoice: Invoice) -> Record:
         """Turn a freshly read, paid invoice into credits, or into an alarm; return what the purchase is then.
@@ -85,9 +87,10 @@ class Settler:
         return self._take(record, invoice) if decision.step is Step.TAKE else self._fund(record, invoice)
 
     def alarm(self, connection: Connection, record: Record) -> None:
-        """Raise an alarm in the transaction that recorded it: kept with the purchase, in the audit and in the log."""
+        """Raise an alarm in the transaction that recorded it: kept with the purchase and in the audit, and told."""
         assert record.alarm is not None
-        _log.error("payments.purchase.alarm", purchase=record.id, account=record.account_id, alarm=record.alarm)
+        summary = f"Purchase {record.id} needs a look: {record.because}"
+        self._alarm(connection, summary=summary, detail=record.alarm, key=f"alarm:{record.id}:{record.version}")
         self._note(connection, record, "purchase.alarmed", alarm=record.alarm)
 
     def _take(self, record: Record, invoice: Invoice) -> Record:

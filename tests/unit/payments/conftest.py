@@ -1,6 +1,7 @@
 """The payments room on both databases, with one offline Stripe per module."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +17,16 @@ __all__ = ["stripe_process", "stripe_sandbox"]
 def shop(database: Database, ledger: Ledger, stripe_sandbox: StripeSandbox) -> Iterator[Shop]:
     with open_shop(database, ledger, stripe_sandbox) as opened:
         yield opened
+
+
+@pytest.fixture
+def sqlite_shop(tmp_path: Path, stripe_sandbox: StripeSandbox) -> Iterator[Shop]:
+    """A shop on SQLite alone, for long tables of what Stripe may do, which no database of ours sees."""
+    database = Database.open(f"sqlite:///{tmp_path}/ileen.sqlite3")
+    database.migrate()
+    ledger = Ledger(database)
+    ledger.start()
+    with open_shop(database, ledger, stripe_sandbox) as opened:
+        yield opened
+    ledger.stop()
+    database.close()
