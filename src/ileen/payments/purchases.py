@@ -167,7 +167,13 @@ class Purchases:
         return self._write(lambda c: records.join(c, account, key=key, fingerprint=fingerprint, now=self._clock.now()))
 
     def _add(self, record: Record, *, key: str, fingerprint: bytes) -> Record:
-        return self._write(lambda c: records.add(c, record, key=key, fingerprint=fingerprint, now=self._clock.now()))
+        def add(connection: Connection) -> Record:
+            kept = records.add(connection, record, key=key, fingerprint=fingerprint, now=self._clock.now())
+            if kept is record:
+                self._note(connection, record, "purchase.started", by=record.by)
+            return kept
+
+        return self._write(add)
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         """Do some work in a transaction, again if others were faster."""
