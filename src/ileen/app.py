@@ -49,7 +49,7 @@ class App:
             rate_card=settings.rate_card,
             price_file=settings.price_file,
             fx_rate=settings.fx_rate,
-            fx_file=settings.fx_file,
+            fx_file=settings.rates_file if settings.rates_file.is_file() else None,
         )
         self.database = Database.open(settings.database_url)
         self.ledger = Ledger(self.database, clock=self.clock)

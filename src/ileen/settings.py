@@ -78,6 +78,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     tax_code: str = "txcd_10000000"
     country_header: str = ""
 
+    @property
+    def rates_file(self) -> Path:
+        """The file of exchange rates that a refresh adds to: the one named, else one in the data directory."""
+        return self.fx_file or self.data_dir / "exchange_rates.toml"
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
         """Read the settings. Raises: SettingInvalid."""

@@ -153,12 +153,23 @@ class Prices:
                 return price.output_ceiling
         return self._cards[-1].output_ceiling
 
+    def exchange_rates(self) -> list[dict[str, str]]:
+        """Return the reference rates, US dollars for one euro, newest first."""
+        return [
+            {"date": rate.date.isoformat(), "usd_per_eur": rate.usd_per_eur, "source": rate.source}
+            for rate in reversed(self._rates)
+        ]
+
+    def newest_rate(self) -> date:
+        """Return the day of the newest reference rate."""
+        return self._rates[-1].date
+
     def warnings(self, at: Instant) -> list[str]:
         """Return what an operator should know, as sentences."""
         newest = self._rates[-1].date
         if self._fx_rate is None and (to_datetime(at).date() - newest).days > STALE_DAYS:
             return [
-                f"The newest exchange rate is of {newest}. Set ILEEN_FX_RATE, or name a newer file in ILEEN_FX_FILE."
+                f"The newest exchange rate is of {newest}. Run 'ileen fx refresh' and restart, or set ILEEN_FX_RATE."
             ]
         return []
 
