@@ -80,7 +80,7 @@ class App:
             self.ledger,
             self.accounts,
             stripe=stripe,
-            policy=_tax_policy(settings),
+            policy=tax_policy(settings),
             clock=self.clock,
             ids=self.ids,
             public_url=settings.public_url,
@@ -139,6 +139,7 @@ class App:
             clock=self.clock,
             ids=self.ids,
             database=self.database,
+            billing=self.billing,
             payments=self.payments,
         )
         for warning in self.prices.warnings(self.clock.now()):
@@ -157,7 +158,8 @@ class App:
             await gateway.stop()
 
 
-def _tax_policy(settings: Settings) -> TaxPolicy:
+def tax_policy(settings: Settings) -> TaxPolicy:
+    """Return the operator's decisions about tax."""
     named = {each.strip() for each in settings.tax_registrations.split(",")}
     union: frozenset[str] = EU if "EU" in named else frozenset()
     return TaxPolicy(

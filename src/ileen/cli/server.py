@@ -22,14 +22,13 @@ from ileen.base.errors import KeyInvalid
 from ileen.base.ids import AccountId, LotId, wallet_of
 from ileen.base.money import NANO
 from ileen.cli.children import children
+from ileen.cli.sandbox import INBOX, LLM, STRIPE, connect, wanted
 from ileen.cli.show import Json, console, print_json
 from ileen.ledger.model import Fund, Source
 from ileen.settings import SettingInvalid, Settings
 from ileen.store.engine import Database
 
 _DEMO_BONUS = 20 * NANO
-_LLM = "ileen.sandbox.llm"
-_INBOX = "ileen.sandbox.inbox"
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default: ILEEN_HOST or 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port; default: ILEEN_PORT or 8000.")]
 
@@ -48,22 +47,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # noqa: FBT002
-    """Start everything: database, server, offline model provider and inbox, a demo account with credits."""
+    """Start everything: database, server, offline model provider, Stripe and inbox, a demo account with credits."""
     settings = _settings(host, port)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with _listening(settings) as listener, children(_sandbox_of(settings)) as sandbox:
-        settings = _reachable(settings, listener)
-        sandbox_url = sandbox[_LLM]["url"] if _LLM in sandbox else None
-        if sandbox_url:
-            settings = replace(
-                settings,
-                openai_base_url=f"{sandbox_url}/openai/v1",
-                openai_api_key="sandbox",
-                anthropic_base_url=f"{sandbox_url}/anthropic",
-                anthropic_api_key="sandbox",
-            )
-        if _INBOX in sandbox:
-            settings = replace(settings, smtp_url=sandbox[_INBOX]["smtp_url"])
+    with _listening(settings) as listener, children(wanted(settings)) as sandbox:
+        settings = connect(_reachable(settings, listener), sandbox)
         with App.open(settings) as app:
             demo = _demo(app, settings.data_dir / "demo.json")
             url = _url(listener)
@@ -73,8 +61,9 @@ def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # 
                 "anthropic_base_url": f"{url}/anthropic",
                 "api_key": demo.secret,
                 "account_id": demo.account,
-                "sandbox_llm_url": sandbox_url,
-                "sandbox_inbox_url": sandbox[_INBOX]["url"] if _INBOX in sandbox else None,
+                "sandbox_llm_url": sandbox[LLM]["url"] if LLM in sandbox else None,
+                "sandbox_stripe_url": sandbox[STRIPE]["url"] if STRIPE in sandbox else None,
+                "sandbox_inbox_url": sandbox[INBOX]["url"] if INBOX in sandbox else None,
             }
             _run(app, listener, lambda: print_json(facts) if as_json else _welcome(facts))
 
@@ -125,16 +114,6 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
         raise SettingInvalid(sentence) from error
     with listener:
         yield listener
-
-
-def _sandbox_of(settings: Settings) -> dict[str, list[str]]:
-    """Return the stand-ins to start: one for each outside service that is not configured."""
-    commands: dict[str, list[str]] = {}
-    if not (settings.openai_api_key or settings.anthropic_api_key or settings.providers):
-        commands[_LLM] = []
-    if settings.smtp_url is None:
-        commands[_INBOX] = ["--data", str(settings.data_dir / "inbox.sqlite3")]
-    return commands
 
 
 def _url(listener: socket.socket) -> str:

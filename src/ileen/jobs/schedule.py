@@ -18,7 +18,8 @@ from ileen.store.engine import Database
 from ileen.store.schema import job_slot as table
 
 _DAY_S: Final = 86_400
-_KEY: Final = "recurring"
+RECURRING_KEY: Final = "recurring"
+"""The key of every recurring job: one of a kind is open at most."""
 
 
 class Recurring(Struct, frozen=True, kw_only=True):
@@ -70,7 +71,9 @@ class Schedule:
             with self._database.write() as connection:
                 if _take(connection, entry.kind, slot):
                     payload = {"due_at": to_text(entry.begins(slot))}
-                    queue.enqueue(connection, ids=self._ids, kind=entry.kind, payload=payload, now=now, key=_KEY)
+                    queue.enqueue(
+                        connection, ids=self._ids, kind=entry.kind, payload=payload, now=now, key=RECURRING_KEY
+                    )
                     enqueued += 1
             self._seen[entry.kind] = slot
         return enqueued

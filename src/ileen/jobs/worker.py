@@ -12,7 +12,7 @@ from ileen.base.ids import Ids
 from ileen.jobs import queue
 from ileen.jobs.bell import bell_of
 from ileen.jobs.queue import LEASE_US, Job
-from ileen.jobs.schedule import Recurring, Schedule, daily
+from ileen.jobs.schedule import RECURRING_KEY, Recurring, Schedule, daily
 from ileen.store.engine import Database
 
 ATTEMPTS_MAX: Final = 10
@@ -133,7 +133,9 @@ class Worker:
         with self._database.write() as connection:
             if error is None:
                 queue.finish(connection, job, now=now)
-                _log.info("jobs.job.done", job=job.id, kind=job.kind, attempts=job.attempts, took_ms=took_ms)
+                # Recurring jobs mostly find nothing to do, every few seconds.
+                tell = _log.debug if job.key == RECURRING_KEY else _log.info
+                tell("jobs.job.done", job=job.id, kind=job.kind, attempts=job.attempts, took_ms=took_ms)
             else:
                 _log.warning("jobs.job.failed", job=job.id, kind=job.kind, attempts=job.attempts, error=error)
                 queue.fail(connection, job, error=error, retry_at=_retry_at(job, now), now=now)

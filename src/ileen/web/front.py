@@ -14,6 +14,7 @@ from ileen.base.errors import IleenError, NotFound, TooLarge
 from ileen.base.ids import Ids
 from ileen.ledger import Ledger
 from ileen.payments import Payments
+from ileen.payments.billing import Billing
 from ileen.pricing import Prices
 from ileen.store.engine import Database
 from ileen.web.api import build_api
@@ -106,6 +107,7 @@ def build(
     clock: Clock,
     ids: Ids,
     database: Database,
+    billing: Billing | None = None,
     payments: Payments | None = None,
 ) -> Front:
     """Put the application together. The ledger and the gateway are started and stopped by the caller."""
@@ -123,6 +125,7 @@ def build(
         public_url=settings.public_url,
         proxies=settings.proxies,
         brand="Ileen",
+        billing=billing,
         payments=payments,
     )
     return Front(api=build_api(house), pages=site.build(house), gateway=gateway, ids=ids)

@@ -24,6 +24,7 @@ from ileen.base.errors import Forbidden, KeyInvalid, SessionInvalid
 from ileen.base.ids import AccountId, Ids, WalletId, wallet_of
 from ileen.ledger import Ledger
 from ileen.payments import Payments
+from ileen.payments.billing import Billing
 from ileen.pricing import Prices
 from ileen.store.engine import Database
 from ileen.web.guards import CSRF_HEADER, check_origin, check_write, cookie_name
@@ -34,7 +35,8 @@ class House(Struct, frozen=True, kw_only=True):
     """The rooms the endpoints use. `hold_lifetime_s` is how long a hold lasts when the request does not say.
 
     `public_url` is where people reach us, without a slash at the end; `proxies` how many of ours stand before us,
-    `brand` the name people know us by. `payments` is None where no Stripe key is set: nothing can be bought there.
+    `brand` the name people know us by. `billing` and `payments` are None where no Stripe key is set: nothing can be
+    bought there.
     """
 
     database: Database
@@ -50,6 +52,7 @@ class House(Struct, frozen=True, kw_only=True):
     public_url: str
     proxies: int
     brand: str
+    billing: Billing | None = None
     payments: Payments | None = None
 
 
