@@ -29,6 +29,13 @@ _TAX_ID_TYPES: Final = (
     ("no_vat", "Norwegian VAT number"),
 )  # fmt: skip
 _ADDRESS: Final = ("line1", "line2", "postal_code", "city", "country")
+_NOTICES: Final = {
+    "card": "The card is saved.", "default": "The default card is changed.", "removed": "The card is removed.",
+    "details": "Your billing details are saved.", "tax_id": "The tax id is added. Its check may take a while.",
+    "tax_id_removed": "The tax id is removed.",
+}  # fmt: skip
+_NOT_CONFIRMED: Final = "Your bank did not confirm the card, so it was not saved. Try again, or use another card."
+_VISIT: Final = "/portal/{session}/{key}"
 
 Within = Callable[[Tx, PageCall, "Open"], PageAnswer]
 
@@ -92,13 +99,6 @@ def _home(tx: Tx, call: PageCall, to: Open) -> PageAnswer:
     if to.flow == "customer_update":
         return _details_page(to, {})
     return _home_page(tx, to, notice=_NOTICES.get(str(call.query.get("done"))))
-
-
-_NOTICES: Final = {
-    "card": "The card is saved.", "default": "The default card is changed.", "removed": "The card is removed.",
-    "details": "Your billing details are saved.", "tax_id": "The tax id is added. Its check may take a while.",
-    "tax_id_removed": "The tax id is removed.",
-}  # fmt: skip
 
 
 def _home_page(tx: Tx, to: Open, **more: Any) -> PageAnswer:
@@ -180,9 +180,6 @@ def _card_given(tx: Tx, call: PageCall, to: Open) -> PageAnswer:
         tx.save(intent)
         return goto(intent["next_action"]["redirect_to_url"]["url"])
     return _finished(tx, to, "card")
-
-
-_NOT_CONFIRMED: Final = "Your bank did not confirm the card, so it was not saved. Try again, or use another card."
 
 
 def _card_done(tx: Tx, call: PageCall, to: Open) -> PageAnswer:
@@ -291,8 +288,6 @@ def _tax_id_removed(tx: Tx, call: PageCall, to: Open) -> PageAnswer:
             return _home_page(tx, to, alert=said(refusal))
     return goto(to.here + "?done=tax_id_removed")
 
-
-_VISIT: Final = "/portal/{session}/{key}"
 
 PAGES = [
     Page("GET", _VISIT, _opened(_home)),
