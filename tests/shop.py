@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from ileen.accounts import Accounts
 from ileen.base.clock import SECOND, Instant, SystemClock
-from ileen.base.ids import AccountId, PurchaseId, RandomIds, wallet_of
+from ileen.base.ids import AccountId, PurchaseId, RandomIds, WalletId, wallet_of
 from ileen.jobs import Job, Worker
 from ileen.ledger import Ledger
 from ileen.ledger.audit import audit
@@ -79,6 +79,8 @@ class Shop:
         self.accounts = Accounts(database, ledger, clock=self.clock, ids=self.ids)
         self.told: list[dict[str, Any]] = []
         self.alarms: list[str] = []
+        self.secrets = [SECRET]
+        self.hidden_invoice: str | None = None
         self.payments = self.server(policy)
 
     def server(self, policy: Policy = POLICY) -> Payments:
@@ -94,7 +96,7 @@ class Shop:
             ids=self.ids,
             notify=self._notify,
             alarm=self._alarm,
-            webhook_secrets=[SECRET],
+            webhook_secrets=self.secrets,
         )
 
     def account(self, card: str = "pm_card_visa", **customer: Any) -> AccountId:
@@ -128,6 +130,19 @@ class Shop:
     def disarm(self) -> None:
         """Have Stripe work again."""
         self.sandbox.control("faults", method="DELETE")
+
+    def pay_by_hand(self, invoice: str) -> int:
+        """Pay on Stripe's page with a good card; return the status of the answer."""
+        url = f"{self.sandbox.control_url}/dashboard/invoices/{invoice}/pay"
+        return httpx2.post(url, json={"number": "4242424242424242"}, trust_env=False).status_code
+
+    def authenticate(self, invoice: str) -> int:
+        """Confirm on the bank's page; return the status of the answer."""
+        url = f"{self.sandbox.control_url}/dashboard/invoices/{invoice}/authenticate"
+        return httpx2.post(url, json={"outcome": "pass"}, trust_env=False).status_code
+
+    def wallet(self, account: AccountId) -> WalletId:
+        return wallet_of(account)
 
     def pass_time(self, seconds: int) -> None:
         """Move our clock and Stripe's."""

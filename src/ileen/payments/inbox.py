@@ -106,7 +106,7 @@ class Inbox:
         signature.check(raw, header, secrets=self._secrets, now=now)
         told = _read(raw)
         if told.livemode != self._stripe.live:
-            _log.error("payments.webhook.other_mode", event=told.id, livemode=told.livemode)
+            _log.error("payments.webhook.other_mode", event_id=told.id, livemode=told.livemode)
             raise WebhookInvalid(reason="it is of the other mode, live or test")
         with self._database.write() as connection:
             if self._store(connection, told, raw, now):
@@ -128,7 +128,7 @@ class Inbox:
         with self._database.write() as connection:
             done = {"outcome": outcome, "applied_at": self._clock.now()}
             connection.execute(update(table).where(table.c.id == event.id).values(done))
-        _log.info("payments.event.applied", event=event.id, type=event.type, outcome=outcome)
+        _log.info("payments.event.applied", event_id=event.id, type=event.type, outcome=outcome)
 
     def _store(self, connection: Connection, told: "_Told", raw: bytes, now: Instant) -> bool:
         """Insert an event; tell whether there is something to apply."""
@@ -201,7 +201,7 @@ class Inbox:
             return "foreign"
         if self._clock.now() - event.received_at < _OUTRUN_US:
             raise PurchaseUnknown(f"the event {event.id} names the purchase {purchase_id}, which is not there yet")
-        _log.error("payments.invoice.unknown", event=event.id, purchase=purchase_id)
+        _log.error("payments.invoice.unknown", event_id=event.id, purchase=purchase_id)
         return "foreign"
 
 

@@ -1,7 +1,7 @@
 """The machine: carries one purchase on, step by step, until it has ended or has to wait.
 
 Owns: the order decide → record → call → record, and who may drive. Refuses to know: which step comes next (`rules`).
-Every turn reads the invoice afresh, since the answer to a call may be a replay of an old one. A crash between any two
+After every call the invoice is read afresh, since the answer may be a replay of an old one. A crash between any two
 lines leaves a purchase that the poller finds by `look_at` and carries on with from what is recorded and what Stripe
 says. Driving takes a lease; writing down that money came in does not, whoever learns of it first.
 """
@@ -33,6 +33,8 @@ _TURNS_MAX: Final = 30
 """More turns than any purchase has steps: reaching it is a fault of the rules."""
 _CLOCK_SKEW_S: Final = 300
 """How far our clock and Stripe's may differ when an invoice is looked for by the time it was made."""
+_WRITES_ONLY: Final = frozenset({Step.NOTE, Step.CLOSE, Step.TAKE})
+"""Steps after which the last read of the invoice is as good as before: they ask nothing of Stripe."""
 _REFUSABLE: Final = frozenset({Step.CREATE, Step.ADD_LINE, Step.FINALIZE, Step.PAY, Step.PAY_AGAIN})
 
 _log = structlog.get_logger()
@@ -117,8 +119,10 @@ class _Drive:
     def _turn_over(self) -> int | None:
         """Do step after step; return in how many microseconds to look again, None for never."""
         refused: tuple[Step, str] | None = None
+        invoice, is_fresh = None, False
         for _ in range(_TURNS_MAX):
-            invoice = self._machine.read(self._record)
+            if not is_fresh:
+                invoice = self._machine.read(self._record)
             decision = decide(self._record, invoice, now=self._now(), policy=self._machine.policy)
             if decision.step is Step.NOTHING:
                 return None
@@ -131,6 +135,7 @@ class _Drive:
                     )
                     return self._machine.policy.look_us
                 decision = _given_up(refused[1])
+            is_fresh = decision.step in _WRITES_ONLY
             try:
                 self._do(invoice, decision)
             except (StripeRefused, LocationInvalid) as error:
