@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import stripe
@@ -244,3 +245,21 @@ def test_money_that_came_another_way_pays_with_no_charge(stripe_sandbox: StripeS
     assert (paid.status, paid.amount_paid) == ("paid", 5950)
     assert [one.status for one in paid.payments.data] == ["canceled"]
     assert stripe_sandbox.client.v1.charges.list().data == []
+
+
+def test_a_price_names_a_product_that_exists(stripe_sandbox: StripeSandbox) -> None:
+    client = stripe_sandbox.client.v1
+    draft = client.invoices.create({"customer": stripe_sandbox.customer().id, "currency": "eur"})
+    product = client.products.create({"name": "Credits", "metadata": {"ileen": "credits"}})
+
+    def item(product_id: str) -> Any:
+        price = {"currency": "eur", "product": product_id, "unit_amount": 100, "tax_behavior": "exclusive"}
+        return client.invoice_items.create({"customer": draft.customer, "invoice": draft.id, "price_data": price})
+
+    with pytest.raises(stripe.InvalidRequestError, match="No such product"):
+        item("prod_none")
+    changed = client.products.update(product.id, {"tax_code": "txcd_10000000", "active": False})
+
+    assert item(product.id).pricing.price_details.product == product.id
+    assert (changed.tax_code, changed.active, changed.name) == ("txcd_10000000", False, "Credits")
+    assert client.products.list({"active": True}).data == []

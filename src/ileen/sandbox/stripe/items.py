@@ -1,12 +1,12 @@
-"""Invoice items: what is billed, waiting for an invoice or put on a draft at once; and products, which prices name.
+"""Invoice items: what is billed, waiting for an invoice or put on a draft at once.
 
-Owns: /v1/invoiceitems, and /v1/products as far as a price needs one. Refuses to know: sums and taxes (`lines`).
+Owns: /v1/invoiceitems. Refuses to know: sums and taxes (`lines`).
 """
 
 from ileen.sandbox.stripe import events, invoices, lines
 from ileen.sandbox.stripe.api import Call, Route, put
 from ileen.sandbox.stripe.errors import Json, missing_parameter
-from ileen.sandbox.stripe.form import flag, group, instants, mapping, page_of, text
+from ileen.sandbox.stripe.form import flag, instants, page_of, text
 from ileen.sandbox.stripe.store import Tx
 from ileen.sandbox.stripe.views import listed, shown, within
 
@@ -77,21 +77,6 @@ def _list(tx: Tx, call: Call) -> Json:
     return listed(tx, call.path, [item for item in found if item["id"] in wanted], given)
 
 
-def _product_created(tx: Tx, call: Call) -> Json:
-    body: Json = {
-        "id": tx.mint("prod"), "object": "product", "active": True, "created": tx.now, "default_price": None,
-        "description": None, "images": [], "livemode": False, "marketing_features": [], "metadata": {},
-        "name": call.given["name"], "package_dimensions": None, "shippable": None, "statement_descriptor": None,
-        "tax_code": None, "type": "service", "unit_label": None, "updated": tx.now, "url": None,
-    }  # fmt: skip
-    put(body, call.given, "description", "tax_code", "unit_label", "statement_descriptor")
-    return shown(tx, tx.save(body))
-
-
-_PRODUCT = group(
-    needs=("name",), name=text, description=text, tax_code=text, unit_label=text, statement_descriptor=text,
-    metadata=mapping,
-)  # fmt: skip
 _FILTERS = page_of(customer=text, invoice=text, pending=flag, created=instants)
 
 ROUTES = [
@@ -101,7 +86,4 @@ ROUTES = [
     Route("POST", "/v1/invoiceitems/{id}", lambda tx, call: shown(tx, changed(tx, call.id, call.given)),
           lines.CHANGED_ITEM),
     Route("DELETE", "/v1/invoiceitems/{id}", lambda tx, call: deleted(tx, call.id)),
-    Route("POST", "/v1/products", _product_created, _PRODUCT),
-    Route("GET", "/v1/products/{id}", lambda tx, call: shown(tx, tx.get("product", call.id))),
-    Route("GET", "/v1/products", lambda tx, call: listed(tx, call.path, tx.select("product"), call.given), page_of()),
 ]  # fmt: skip

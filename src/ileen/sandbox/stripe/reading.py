@@ -4,7 +4,7 @@ Owns: routes; what they do is in `closing` and `payments`.
 """
 
 from ileen.sandbox.stripe import closing, payments
-from ileen.sandbox.stripe.api import Call, Route
+from ileen.sandbox.stripe.api import Call, Route, put
 from ileen.sandbox.stripe.errors import Json, refused
 from ileen.sandbox.stripe.form import array, choice, flag, group, inner, instants, mapping, page_of, text
 from ileen.sandbox.stripe.store import Tx
@@ -80,9 +80,7 @@ def _create_endpoint(tx: Tx, call: Call) -> Json:
 def _change_endpoint(tx: Tx, call: Call) -> Json:
     body = tx.get("webhook_endpoint", call.id)
     given = call.given
-    for name in ("url", "enabled_events", "description"):
-        if name in given:
-            body[name] = given[name]
+    put(body, given, "url", "enabled_events", "description")
     if given.get("disabled") is not None:
         body["status"] = "disabled" if given["disabled"] else "enabled"
     return shown(tx, tx.save(body))
