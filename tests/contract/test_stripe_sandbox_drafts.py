@@ -237,6 +237,18 @@ def test_an_invoice_that_advances_by_itself_is_finalized_charged_and_tried_again
     assert stripe_sandbox.read(careful.id).status == "draft"
 
 
+def test_an_invoice_that_finds_no_card_is_not_tried_for_ever(stripe_sandbox: StripeSandbox) -> None:
+    draft = stripe_sandbox.draft(stripe_sandbox.customer(card=None).id, auto_advance=True)
+
+    stripe_sandbox.advance(3700)
+    tried = stripe_sandbox.read(draft.id)
+    stripe_sandbox.advance(365 * 86_400)
+
+    after = stripe_sandbox.read(draft.id)
+    assert tried.next_payment_attempt and after.next_payment_attempt == tried.next_payment_attempt + 12 * 86_400
+    assert (after.status, after.attempt_count) == ("open", 0)
+
+
 def test_money_that_came_another_way_pays_with_no_charge(stripe_sandbox: StripeSandbox) -> None:
     opened = stripe_sandbox.open_invoice(stripe_sandbox.customer().id)
 

@@ -7,7 +7,9 @@ The rooms inside, outermost first:
     server        HTTP: keys, request ids, idempotency around execution, faults, the run of what is due
     control       levers under /_control; `dashboard` has what a person would do at Stripe
     routes        every endpoint, page and action, in one list; a new module is added there and nowhere else
-    customers  tax_ids  payment_methods  portal  invoices  items  products  reading    endpoints by object
+    customers  tax_ids  payment_methods  setups  portal  products      endpoints by object
+    invoices  items  invoice_actions  reading  webhooks                endpoints by object
+    credit_notes  refunds  disputes  corrections                       what is given or taken back; `crediting` sums it
     payments      paying: declines, authentication, settling; `charges` moves the money, `closing` finalizes and voids
     lines  tax  vat  cards                what is billed, where it is taxed, at what rate; what test cards do
     events  delivery  due                 snapshots, signed deliveries with retries, what happens by the clock

@@ -261,12 +261,16 @@ def _advance(tx: Tx, arguments: Json) -> None:
         if body["collection_method"] == "charge_automatically":
             pay(tx, body["id"], payment_method=None, off_session=True, automatic=True)
     except ApiError:
-        body = tx.get("invoice", body["id"])
-        tries = body["attempt_count"]
-        if tries <= len(RETRIED_AFTER_S) and body["status"] == "open":
-            at = tx.now + RETRIED_AFTER_S[max(0, tries - 1)]
-            tx.save({**body, "next_payment_attempt": at})
-            tx.schedule(at, "invoice.advance", invoice=body["id"])
+        _try_later(tx, tx.get("invoice", body["id"]))
+
+
+def _try_later(tx: Tx, body: Json) -> None:
+    tries = int(body.get("_tries", 0))  # not `attempt_count`, which does not count a try that found no card
+    if body["status"] != "open" or tries >= len(RETRIED_AFTER_S):
+        return
+    at = tx.now + RETRIED_AFTER_S[tries]
+    tx.save({**body, "next_payment_attempt": at, "_tries": tries + 1})
+    tx.schedule(at, "invoice.advance", invoice=body["id"])
 
 
 def _dress_intent(tx: Tx, body: Json, public: Json) -> None:

@@ -11,6 +11,7 @@ from ileen.sandbox.stripe import (
     customers,
     dashboard,
     disputes,
+    invoice_actions,
     invoices,
     items,
     payment_methods,
@@ -21,6 +22,7 @@ from ileen.sandbox.stripe import (
     setups,
     tax,
     tax_ids,
+    webhooks,
 )
 from ileen.sandbox.stripe.api import Page, Route
 from ileen.sandbox.stripe.pages import challenge, frame, invoice, levers
@@ -32,9 +34,11 @@ ROUTES: Final[list[Route]] = [
     *payment_methods.ROUTES,
     *portal.ROUTES,
     *invoices.ROUTES,
+    *invoice_actions.ROUTES,
     *items.ROUTES,
     *products.ROUTES,
     *reading.ROUTES,
+    *webhooks.ROUTES,
     *credit_notes.ROUTES,
     *refunds.ROUTES,
     *disputes.ROUTES,
