@@ -18,6 +18,7 @@ import uvicorn
 from ileen import web
 from ileen.accounts import Accounts
 from ileen.accounts.people import People
+from ileen.accounts.provider import Provider
 from ileen.base.clock import SECOND, Clock, SystemClock
 from ileen.base.errors import IleenError
 from ileen.base.ids import Ids, RandomIds
@@ -54,7 +55,7 @@ class App:
         self.database = Database.open(settings.database_url)
         self.ledger = Ledger(self.database, clock=self.clock)
         self.accounts = Accounts(self.database, self.ledger, clock=self.clock, ids=self.ids)
-        self.people = People(self.database, self.accounts, clock=self.clock, ids=self.ids)
+        self.people = People(self.database, self.accounts, clock=self.clock, ids=self.ids, provider=_provider(settings))
         self.notices = Notices(
             self.database,
             mailer=_mailer(settings),
@@ -66,10 +67,10 @@ class App:
         self.payments: Payments | None = None
         if settings.stripe_secret_key is not None:
             self.billing, self.payments = self._open_payments(settings.stripe_secret_key)
-        handlers = dict(self.notices.handlers())
+        handlers = {**self.notices.handlers(), **self.people.handlers()}
         if self.billing is not None and self.payments is not None:
             handlers |= {**self.billing.handlers(), **self.payments.handlers()}
-        recurring = Payments.recurring() if self.payments else ()
+        recurring = [*self.people.recurring(), *(Payments.recurring() if self.payments else ())]
         self.worker = Worker(self.database, handlers, clock=self.clock, ids=self.ids, recurring=recurring)
 
     def _open_payments(self, secret_key: str) -> tuple[Billing, Payments]:
@@ -156,6 +157,17 @@ class App:
             await asyncio.to_thread(self.worker.stop)
             await asyncio.to_thread(sweeper.stop)
             await gateway.stop()
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if not settings.oidc_issuer:
+        return None
+    return Provider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret,
+        name=settings.oidc_name,
+    )
 
 
 def tax_policy(settings: Settings) -> TaxPolicy:

@@ -59,6 +59,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     buy_url: str = ""
     public_url: str = ""
     proxies: int = 0
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_name: str = "Single sign-on"
     brand: str = "Ileen"
     seller: str = ""
     support_email: str = ""
@@ -106,6 +110,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingInvalid(
                 "ILEEN_STRIPE_BASE_URL names a sandbox: use it with a test key (sk_test_…) only, never with a live one."
             )
+        if len({bool(settings.oidc_issuer), bool(settings.oidc_client_id), bool(settings.oidc_client_secret)}) > 1:
+            raise SettingInvalid("ILEEN_OIDC_ISSUER, _CLIENT_ID and _CLIENT_SECRET belong together: set all or none.")
         return settings
 
 
@@ -129,6 +135,12 @@ def _url(name: str, text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingInvalid(f"{name} must be an http or https URL.")
     return text.rstrip("/")
+
+
+def _issuer(name: str, text: str) -> str:
+    """Keep an issuer exactly as it is, also a slash at its end: tokens must name the very same text."""
+    _url(name, text)
+    return text
 
 
 def _origin(name: str, text: str) -> str:
@@ -264,6 +276,10 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "buy_url": _url,
     "public_url": _origin,
     "proxies": _whole(0, 10),
+    "oidc_issuer": _issuer,
+    "oidc_client_id": _text,
+    "oidc_client_secret": _text,
+    "oidc_name": _line,
     "brand": _line,
     "seller": _line,
     "support_email": _email,

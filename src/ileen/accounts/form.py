@@ -4,7 +4,7 @@ Owns: what a name, an e-mail address, a time zone and a set of scopes may look l
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -64,6 +64,20 @@ def check_calls_max(calls_max: int | None) -> int | None:
     if calls_max is not None and not 1 <= calls_max <= 1_000_000:
         raise invalid("calls_max", "it must be between 1 and 1000000")
     return calls_max
+
+
+def check_all(*checks: Callable[[], object]) -> None:
+    """Run all checks, so that a form tells everything that is wrong at once. Raises: RequestInvalid, of all fields."""
+    wrong: list[object] = []
+    for check in checks:
+        try:
+            check()
+        except RequestInvalid as error:
+            fields = error.fields["fields"]
+            assert isinstance(fields, list), "every check of this room names its field"
+            wrong += fields
+    if wrong:
+        raise RequestInvalid("The request is not valid.", fields=wrong)
 
 
 def invalid(field: str, reason: str) -> RequestInvalid:

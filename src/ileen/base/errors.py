@@ -245,6 +245,13 @@ class KeyReused(Conflict):
     sentence = "The idempotency key was already used for a request with other content."
 
 
+class IdentityUnconnected(Conflict):
+    """An identity whose confirmed address belongs to a person of ours, who has not connected it."""
+
+    code, title = "identity_unconnected", "Identity not connected"
+    sentence = "There is an account with this address. Sign in another way, then connect the identity in your profile."
+
+
 class LastOwner(Conflict):
     """Removing or changing the only owner would leave an account that nobody can manage."""
 

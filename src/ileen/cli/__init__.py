@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ileen.base import log
 from ileen.base.errors import IleenError
-from ileen.cli import books, exchange, parties, server, work
+from ileen.cli import books, exchange, parties, people, server, work
 from ileen.pricing import PricingFileInvalid
 from ileen.settings import SettingInvalid
 from ileen.store.engine import DatabaseUrlInvalid
@@ -28,6 +28,8 @@ app.add_typer(parties.keys, name="key")
 app.add_typer(work.jobs_commands, name="jobs")
 app.add_typer(exchange.commands, name="fx")
 app.add_typer(work.notices_commands, name="notices")
+app.add_typer(people.host_keys, name="host-key")
+app.add_typer(people.staff, name="staff")
 server.add_to(app)
 books.add_to(app)
 

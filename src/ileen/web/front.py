@@ -32,8 +32,8 @@ API_BODY_BYTES_MAX: Final = 1024 * 1024
 """Bodies of the API are small documents; model calls go through the gateway, which has its own limit."""
 
 _GATEWAY_PREFIXES: Final = ("/openai/", "/anthropic/")
-_API_PREFIX: Final = "/v1/"
-_API_PATHS: Final = frozenset({"/healthz", "/openapi.json", "/hooks/stripe"})
+_API_PREFIXES: Final = ("/v1/", "/hooks/")
+_API_PATHS: Final = frozenset({"/healthz", "/openapi.json"})
 
 
 class WebSettings(Protocol):
@@ -57,6 +57,11 @@ class WebSettings(Protocol):
     @property
     def proxies(self) -> int:
         """How many proxies of ours stand before this server."""
+        ...
+
+    @property
+    def brand(self) -> str:
+        """The name people know this server by."""
         ...
 
 
@@ -83,7 +88,7 @@ class Front:
         elif "\x00" in path or not path.isprintable():
             await _answer(send, NotFound("There is nothing at this path.", what="path", id=""))
         else:
-            room = self._api if path in _API_PATHS or path.startswith(_API_PREFIX) else self._pages
+            room = self._api if path in _API_PATHS or path.startswith(_API_PREFIXES) else self._pages
             await self._serve(room, scope, receive, send)
 
     async def _serve(self, room: Asgi, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -124,7 +129,7 @@ def build(
         buy_url=settings.buy_url or None,
         public_url=settings.public_url,
         proxies=settings.proxies,
-        brand="Ileen",
+        brand=settings.brand,
         billing=billing,
         payments=payments,
     )

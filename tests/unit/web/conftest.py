@@ -27,6 +27,7 @@ class WebSettings:
     buy_url: str | None = "https://shop.example.com/credits"
     public_url: str = "http://ileen"
     proxies: int = 0
+    brand: str = "Ileen"
 
 
 async def gateway(scope, receive, send) -> None:

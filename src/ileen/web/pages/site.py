@@ -1,4 +1,4 @@
-"""The site: which rooms of pages there are, and what stands in the navigation.
+"""The site: which rooms of pages there are, and the way in at `/`.
 
 Owns: the list of rooms, what is served. Refuses to know: the pages themselves.
 """
@@ -6,15 +6,35 @@ Owns: the list of rooms, what is served. Refuses to know: the pages themselves.
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.responses import Response
 
 from ileen.web.house import House
-from ileen.web.pages import desk
+from ileen.web.pages import account, desk, keys, members, sign_in, sign_up
 from ileen.web.pages.desk import Pages
+from ileen.web.pages.needs import Needs
+from ileen.web.pages.visit import Visit
 
-ROOMS: Final[tuple[Pages, ...]] = ()
+pages = Pages()
+ROOMS: Final[tuple[Pages, ...]] = (
+    pages,
+    sign_up.pages,
+    sign_in.pages,
+    members.pages,
+    keys.pages,
+    account.pages,
+)
 """Every room of pages; a path belongs to one room only."""
 
 
 def build(house: House) -> Starlette:
     """Build the application that serves all pages."""
     return desk.build(house, ROOMS)
+
+
+@pages.get("/", needs=Needs.ANYONE)
+def show_way_in(visit: Visit) -> Response:
+    """Lead to where the reader belongs: strangers to the sign-up, people to the first page of their navigation."""
+    if visit.signed is None:
+        return visit.redirect("/sign-up", flash=visit.flash)
+    menu = visit.navigation
+    return visit.redirect(menu[0]["path"] if menu else "/account/profile", flash=visit.flash)

@@ -21,7 +21,7 @@ from ileen.web.pages import frame
 from ileen.web.pages.needs import allows
 
 _FIELDS_MAX: Final = 100
-_LANGUAGES: Final = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "it": "Italiano"}
+LANGUAGES: Final = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "it": "Italiano"}
 _VISITOR_MAX_AGE_S: Final = 400 * 24 * 3600
 """As long as browsers keep a cookie: it is how a known device is recognised, and it says nothing else."""
 _SESSION_MAX_AGE_S: Final = 30 * 24 * 3600
@@ -104,9 +104,15 @@ class Visit:
         """Our languages by their own names, with the query that shows this very page in each."""
         kept = [(name, value) for name, value in self.request.query_params.multi_items() if name != "lang"]
         return [
-            {"locale": locale, "name": _LANGUAGES[locale], "query": urlencode([*kept, ("lang", locale)])}
+            {"locale": locale, "name": LANGUAGES[locale], "query": urlencode([*kept, ("lang", locale)])}
             for locale in catalogue.LOCALES
         ]
+
+    @property
+    def flash(self) -> str | None:
+        """The key of the sentence to be shown once, if there is one; only sentences of ours count."""
+        key = self._cookie("flash")
+        return key if key in catalogue.sentences(self.locale) else None
 
     # What it says --------------------------------------------------------------------------------------------
 
@@ -142,8 +148,8 @@ class Visit:
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """Answer with a page. Templates know `t` (sentences), `visit`, `csrf`, `errors` and `values`."""
-        flash = self._cookie("flash")
-        if flash is not None:
+        flash = self.flash
+        if self._cookie("flash") is not None:
             self._put["flash"] = ("", 0)
         known: dict[str, Any] = {
             "t": self.text,
@@ -153,7 +159,7 @@ class Visit:
             "locale": self.locale,
             "locales": catalogue.LOCALES,
             "asset": frame.asset_url,
-            "flash": flash if flash in catalogue.sentences(self.locale) else None,
+            "flash": flash,
             "errors": {},
             "values": {},
         }
