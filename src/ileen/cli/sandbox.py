@@ -6,12 +6,14 @@ over HTTP and SMTP only. A service that is configured is never replaced, and a l
 
 from typing import Final
 
+import httpx2
 from msgspec.structs import replace
 
 from ileen.app import tax_policy
 from ileen.cli.children import Facts
 from ileen.payments.setup import set_up
 from ileen.payments.stripe import Stripe
+from ileen.payments.territories import EU
 from ileen.settings import SettingInvalid, Settings
 
 LLM: Final = "ileen.sandbox.llm"
@@ -44,7 +46,29 @@ def connect(settings: Settings, started: dict[str, Facts]) -> Settings:
         )
     if INBOX in started:
         settings = replace(settings, smtp_url=started[INBOX]["smtp_url"])
-    return _with_stripe(settings, started[STRIPE]) if STRIPE in started else settings
+    if STRIPE not in started:
+        return settings
+    _introduce(settings, started[STRIPE]["control_url"], inbox_url=started[INBOX]["url"] if INBOX in started else None)
+    return _with_stripe(settings, started[STRIPE])
+
+
+def _introduce(settings: Settings, control_url: str, *, inbox_url: str | None) -> None:
+    """Tell the offline Stripe who sells, from where and registered where, as a merchant fills in its dashboard."""
+    home = settings.seller_country
+    policy = tax_policy(settings)
+    registrations = [{"country": home, "type": "standard"}]
+    if policy.registered >= EU and home in EU:
+        registrations.append({"country": home, "type": "oss_union"})
+    else:
+        others = sorted(policy.registered - {home})
+        registrations += [{"country": each, "type": "standard"} for each in others]
+    seller = {"name": settings.seller or settings.brand, "email": settings.support_email or None}
+    pages = {"url": f"{settings.public_url}/billing", "inbox_url": inbox_url}
+    for lever, content in (
+        ("tax", {"head_office": home, "registrations": registrations}),
+        ("business", {name: value for name, value in {**seller, **pages}.items() if value}),
+    ):
+        httpx2.post(f"{control_url}/{lever}", json=content, timeout=10).raise_for_status()
 
 
 def _with_stripe(settings: Settings, facts: Facts) -> Settings:
