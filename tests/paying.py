@@ -101,6 +101,11 @@ class Paying:
         answer = httpx2.post(f"{self.sandbox.control_url}/faults", json=given, trust_env=False)
         assert answer.status_code == 200, answer.text
 
+    def calm(self) -> None:
+        """Disarm all faults."""
+        answer = httpx2.delete(f"{self.sandbox.control_url}/faults", trust_env=False)
+        assert answer.status_code == 200, answer.text
+
     def work(self) -> int:
         """Run the jobs that are due, and those they bring."""
         worker = Worker(self.database, self.billing.handlers(), clock=self.clock, ids=self.ids)

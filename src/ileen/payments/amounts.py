@@ -27,6 +27,15 @@ def read_cents(text: object, *, field: str = "amount") -> int:
     return check_cents(int(euros) * 100 + int((decimals or "").ljust(2, "0")), field=field)
 
 
+def read_total(text: object, *, field: str = "total") -> int:
+    """Read the total that was shown, such as "29.75", as whole cents. Raises: AmountInvalid."""
+    match = _EUROS.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise AmountInvalid(field=field, reason='write the total of the quote, such as "29.75"')
+    euros, decimals = match.groups()
+    return int(euros) * 100 + int((decimals or "").ljust(2, "0"))
+
+
 def check_cents(cents: int, *, field: str = "amount") -> int:
     """Return whole cents that may be bought. Raises: AmountInvalid."""
     if type(cents) is not int or not CENTS_MIN <= cents <= CENTS_MAX:

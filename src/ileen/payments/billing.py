@@ -11,6 +11,7 @@ import structlog
 
 from ileen import jobs
 from ileen.accounts import Accounts
+from ileen.accounts.audit import SYSTEM, note
 from ileen.base.clock import Clock
 from ileen.base.errors import BillingIncomplete
 from ileen.base.ids import AccountId, Ids
@@ -56,6 +57,7 @@ class Billing:
         ids: Ids,
         public_url: str,
     ) -> None:
+        self._database, self._clock, self._ids = database, clock, ids
         self._accounts = accounts
         self._policy = policy
         self._customers = Customers(database, accounts, stripe=stripe, policy=policy, clock=clock)
@@ -70,12 +72,13 @@ class Billing:
         """Return the account's customer as we know it. Raises: NotFound."""
         return self._customers.get(account)
 
-    def set_billing(self, account: AccountId, details: BillingDetails) -> Customer:
-        """Keep new billing details, here and at Stripe; a VAT id of another country goes.
+    def set_billing(self, account: AccountId, details: BillingDetails, *, by: str = SYSTEM) -> Customer:
+        """Keep new billing details, here and at Stripe; a VAT id of another country goes. `by` is who did it.
 
         Raises: as `Customers.set_details`.
         """
         customer = self._customers.set_details(account, details)
+        self._note(account, by=by, action="billing.changed", subject=account, country=details.address.country or "")
         self._vat_ids.drop_foreign(account)
         return customer
 
@@ -83,17 +86,20 @@ class Billing:
         """Return the account's VAT id, if it has one."""
         return self._vat_ids.get(account)
 
-    def add_tax_id(self, account: AccountId, text: str) -> TaxId:
+    def add_tax_id(self, account: AccountId, text: str, *, by: str = SYSTEM) -> TaxId:
         """Take a VAT id and have it checked. Raises: BillingIncomplete, TaxIdInvalid, TaxIdPresent."""
-        return self._vat_ids.add(account, text)
+        added = self._vat_ids.add(account, text)
+        self._note(account, by=by, action="tax_id.given", subject=added.id, value=added.value)
+        return added
 
     def check_tax_id_again(self, account: AccountId) -> TaxId:
         """Have the VAT id checked afresh. Raises: NotFound."""
         return self._vat_ids.check_again(account)
 
-    def remove_tax_id(self, account: AccountId, tax_id: str) -> None:
+    def remove_tax_id(self, account: AccountId, tax_id: str, *, by: str = SYSTEM) -> None:
         """Remove a VAT id. Raises: NotFound."""
         self._vat_ids.remove(account, tax_id)
+        self._note(account, by=by, action="tax_id.removed", subject=tax_id)
 
     # Cards, portal, gate -------------------------------------------------------------------------------------
 
@@ -112,9 +118,10 @@ class Billing:
         """Return the card that a purchase charges if none is named; None if there is none."""
         return self._cards.chosen(account)
 
-    def remove_card(self, account: AccountId, card_id: str) -> None:
+    def remove_card(self, account: AccountId, card_id: str, *, by: str = SYSTEM) -> None:
         """Remove a card that is not the default. Raises: NotFound, CardIsDefault, StripeUnavailable."""
         self._cards.remove(account, card_id)
+        self._note(account, by=by, action="card.removed", subject=card_id)
 
     def portal(self, account: AccountId, *, return_path: str, flow: Flow) -> str:
         """Return the address of a new portal session. Raises: RequestInvalid, StripeUnavailable."""
@@ -195,6 +202,19 @@ class Billing:
     def handlers(self) -> Mapping[str, Callable[[jobs.Job], None]]:
         """Return the handlers of this part's jobs, by kind."""
         return {vat_ids.JOB: self._vat_ids.handle}
+
+    def _note(self, account: AccountId, *, by: str, action: str, subject: str, **detail: str) -> None:
+        with self._database.write() as connection:
+            note(
+                connection,
+                ids=self._ids,
+                now=self._clock.now(),
+                actor=by,
+                action=action,
+                subject=subject,
+                account_id=account,
+                detail=detail,
+            )
 
     def _customer_changed(self, object_id: str, customer: str | None) -> None:  # noqa: ARG002  # one form for all
         account = self._customers.account_of(object_id)

@@ -114,6 +114,8 @@ def build(
     database: Database,
     billing: Billing | None = None,
     payments: Payments | None = None,
+    billing: Billing | None = None,
+    country_header: str = "",
 ) -> Front:
     """Put the application together. The ledger and the gateway are started and stopped by the caller."""
     house = House(
@@ -132,6 +134,8 @@ def build(
         brand=settings.brand,
         billing=billing,
         payments=payments,
+        billing=billing,
+        country_header=country_header,
     )
     return Front(api=build_api(house), pages=site.build(house), gateway=gateway, ids=ids)
 

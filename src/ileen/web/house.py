@@ -35,8 +35,8 @@ class House(Struct, frozen=True, kw_only=True):
     """The rooms the endpoints use. `hold_lifetime_s` is how long a hold lasts when the request does not say.
 
     `public_url` is where people reach us, without a slash at the end; `proxies` how many of ours stand before us,
-    `brand` the name people know us by. `billing` and `payments` are None where no Stripe key is set: nothing can be
-    bought there.
+    `brand` the name people know us by. `payments` and `billing` are None where no Stripe key is set:
+    nothing can be bought there. `country_header` is where a proxy of ours names the country of an address.
     """
 
     database: Database
@@ -54,6 +54,7 @@ class House(Struct, frozen=True, kw_only=True):
     brand: str
     billing: Billing | None = None
     payments: Payments | None = None
+    country_header: str = ""
 
 
 class Caller(Struct, frozen=True, kw_only=True):

@@ -68,6 +68,7 @@ def test_an_answer_that_was_lost_makes_no_second_customer(paying: Paying, kind: 
     paying.fault(kind, "/v1/customers")
     with pytest.raises(StripeUnavailable):
         paying.billing.set_billing(paying.account.id, paying.details())
+    paying.calm()
 
     paying.pass_time(later_s)
     if kind.startswith("error") and later_s < 60:

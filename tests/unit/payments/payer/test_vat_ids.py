@@ -232,6 +232,7 @@ def test_a_lost_answer_during_the_check_is_made_up_for_by_the_job(paying: Paying
     paying.fault(kind, path)
 
     paying.billing.add_tax_id(paying.account.id, FRENCH)
+    paying.calm()
     for _ in range(3):
         paying.pass_time(130)
         paying.work()
