@@ -142,6 +142,7 @@ class App:
             database=self.database,
             billing=self.billing,
             payments=self.payments,
+            country_header=self.settings.country_header,
         )
         for warning in self.prices.warnings(self.clock.now()):
             _log.warning("pricing.rate.stale", sentence=warning)
@@ -171,7 +172,7 @@ def _provider(settings: Settings) -> Provider | None:
 
 
 def tax_policy(settings: Settings) -> TaxPolicy:
-    """Return the operator's decisions about tax."""
+    """Return the operator's policy about tax; the seller's own country always counts as registered."""
     named = {each.strip() for each in settings.tax_registrations.split(",")}
     union: frozenset[str] = EU if "EU" in named else frozenset()
     return TaxPolicy(

@@ -114,7 +114,6 @@ def build(
     database: Database,
     billing: Billing | None = None,
     payments: Payments | None = None,
-    billing: Billing | None = None,
     country_header: str = "",
 ) -> Front:
     """Put the application together. The ledger and the gateway are started and stopped by the caller."""
@@ -134,7 +133,6 @@ def build(
         brand=settings.brand,
         billing=billing,
         payments=payments,
-        billing=billing,
         country_header=country_header,
     )
     return Front(api=build_api(house), pages=site.build(house), gateway=gateway, ids=ids)
