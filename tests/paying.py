@@ -103,7 +103,7 @@ class Paying:
 
     def calm(self) -> None:
         """Disarm all faults."""
-        answer = httpx2.delete(f"{self.sandbox.control_url}/faults", trust_env=False)
+        answer = httpx2.request("DELETE", f"{self.sandbox.control_url}/faults", json={}, trust_env=False)
         assert answer.status_code == 200, answer.text
 
     def work(self) -> int:

@@ -54,14 +54,14 @@ def payments_of(house: House) -> Payments:
     return house.payments
 
 
-@router.post("/quotes", responses=responses(404, 409, 413))
+@router.post("/quotes", responses=responses(404, 409, 413, 502))
 def create_quote(request: money.QuoteRequest, house: InHouse, caller: Buyer) -> money.QuoteView:
     """Say what an amount of credits would come to now: net, VAT, rate, reason, total. Charges nothing."""
     quote = payments_of(house).quote(caller.account, read_cents(request.amount))
     return _quote_view(quote, billing_of(house), caller)
 
 
-@router.post("/purchases", status_code=201, responses=responses(402, 404, 409, 413))
+@router.post("/purchases", status_code=201, responses=responses(402, 404, 409, 413, 502))
 def create_purchase(
     request: money.PurchaseRequest, house: InHouse, caller: Buyer, http: Request, key: PurchaseKey
 ) -> money.PurchaseView:
@@ -82,7 +82,7 @@ def create_purchase(
     return purchase_view(house, purchase)
 
 
-@router.get("/purchases", responses=responses(404))
+@router.get("/purchases", responses=responses(404, 502))
 def read_purchases(
     house: InHouse,
     caller: Reader,
@@ -95,19 +95,19 @@ def read_purchases(
     return money.PurchasePage(data=page, next_cursor=page[-1].id if len(found) > limit else None)
 
 
-@router.get("/purchases/{id}", responses=responses(404))
+@router.get("/purchases/{id}", responses=responses(404, 502))
 def read_purchase(id: AnyPurchase, house: InHouse, caller: Reader) -> money.PurchaseView:  # noqa: A002  # the path's own word
     """Return a purchase as it is now; while it waits for the payer's bank, Stripe is asked."""
     return purchase_view(house, payments_of(house).purchase(caller.account, purchase_id(id)))
 
 
-@router.post("/purchases/{id}/cancel", responses=responses(404, 409))
+@router.post("/purchases/{id}/cancel", responses=responses(404, 409, 502))
 def cancel_purchase(id: AnyPurchase, house: InHouse, caller: Buyer) -> money.PurchaseView:  # noqa: A002  # the path's own word
     """Call a purchase off while the bank has not decided on it; asking again changes nothing."""
     return purchase_view(house, payments_of(house).cancel(caller.account, purchase_id(id), by=caller.actor))
 
 
-@router.get("/invoices", responses=responses(404))
+@router.get("/invoices", responses=responses(404, 502))
 def read_invoices(
     house: InHouse,
     caller: Reader,
@@ -122,7 +122,7 @@ def read_invoices(
     return money.InvoiceList(data=data, next_cursor=found[limit - 1].id if len(found) > limit else None)
 
 
-@router.get("/invoices/{id}/pdf", status_code=307, response_class=Response, responses=responses(404))
+@router.get("/invoices/{id}/pdf", status_code=307, response_class=Response, responses=responses(404, 502))
 def read_invoice_pdf(id: AnyPurchase, house: InHouse, caller: Reader) -> Response:  # noqa: A002  # the path's own word
     """Lead to the PDF of a purchase's invoice, at an address read at Stripe now."""
     url = pdf_url(payments_of(house), caller, id)

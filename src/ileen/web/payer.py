@@ -37,20 +37,20 @@ def billing_of(house: House) -> Billing:
     return house.billing
 
 
-@router.get("/gate", responses=responses(404))
+@router.get("/gate", responses=responses(404, 502))
 def read_gate(house: InHouse, caller: Looker) -> money.GateView:
     """Tell what must be done before the app opens: a payment method, then a first purchase."""
     return gate_view(house, billing_of(house).gate(caller.account))
 
 
-@router.get("/billing", responses=responses(404))
+@router.get("/billing", responses=responses(404, 502))
 def read_billing(house: InHouse, caller: Reader) -> money.BillingView:
     """Return the billing details with the VAT id and how its check went."""
     billing = billing_of(house)
     return billing_view(billing.customer(caller.account), billing.tax_id(caller.account))
 
 
-@router.put("/billing", responses=responses(404, 413))
+@router.put("/billing", responses=responses(404, 413, 502))
 def write_billing(request: money.BillingRequest, house: InHouse, caller: Keeper) -> money.BillingView:
     """Set the billing details. The country decides about VAT, so it comes before the first purchase.
 
@@ -77,7 +77,7 @@ def write_billing(request: money.BillingRequest, house: InHouse, caller: Keeper)
     return billing_view(customer, billing.tax_id(caller.account))
 
 
-@router.post("/tax-ids", status_code=201, responses=responses(404, 409, 413))
+@router.post("/tax-ids", status_code=201, responses=responses(404, 409, 413, 502))
 def create_tax_id(request: money.TaxIdRequest, house: InHouse, caller: Keeper) -> money.TaxIdView:
     """Give a VAT id. Its form is checked at once, the member state's register in the background.
 
@@ -88,27 +88,27 @@ def create_tax_id(request: money.TaxIdRequest, house: InHouse, caller: Keeper) -
     return tax_id_view(tax_id, locale_of(billing.customer(caller.account)))
 
 
-@router.delete("/tax-ids/{id}", status_code=204, responses=responses(404))
+@router.delete("/tax-ids/{id}", status_code=204, responses=responses(404, 502))
 def delete_tax_id(id: TaxIdId, house: InHouse, caller: Keeper) -> Response:  # noqa: A002  # the path's own word
     """Remove a VAT id; VAT is on invoices again."""
     billing_of(house).remove_tax_id(caller.account, id, by=caller.actor)
     return Response(status_code=204)
 
 
-@router.get("/cards", responses=responses(404))
+@router.get("/cards", responses=responses(404, 502))
 def read_cards(house: InHouse, caller: Reader) -> money.CardList:
     """Return the saved cards, the default first."""
     return money.CardList(data=[card_view(card) for card in billing_of(house).cards(caller.account)])
 
 
-@router.delete("/cards/{id}", status_code=204, responses=responses(404, 409))
+@router.delete("/cards/{id}", status_code=204, responses=responses(404, 409, 502))
 def delete_card(id: CardId, house: InHouse, caller: Keeper) -> Response:  # noqa: A002  # the path's own word
     """Remove a card that is not the default, for good."""
     billing_of(house).remove_card(caller.account, id, by=caller.actor)
     return Response(status_code=204)
 
 
-@router.post("/portal-sessions", status_code=201, responses=responses(404, 413))
+@router.post("/portal-sessions", status_code=201, responses=responses(404, 413, 502))
 def create_portal_session(request: money.PortalRequest, house: InHouse, caller: Keeper) -> money.PortalView:
     """Open Stripe's portal for one visit: to add a card, choose the default, see all invoices."""
     flow = Flow(request.flow)

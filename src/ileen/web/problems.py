@@ -28,6 +28,7 @@ from ileen.base.errors import (
     NotFound,
     RequestInvalid,
     RequestMalformed,
+    StripeRefused,
     TooLarge,
     Unavailable,
 )
@@ -75,6 +76,7 @@ _EXAMPLES: Final[dict[int, IleenError]] = {
         "The request is not valid: output_tokens: Input should be greater than or equal to 0.",
         fields=[{"field": "output_tokens", "reason": "Input should be greater than or equal to 0"}],
     ),
+    502: StripeRefused(reason="this account cannot make charges yet."),
     503: Unavailable(),
 }
 _DESCRIPTIONS: Final = {
@@ -88,7 +90,8 @@ _DESCRIPTIONS: Final = {
     f"(`{HoldClosed.code}`).",
     413: "The body is too large.",
     422: "A field is missing, unknown or out of bounds.",
-    503: "The database cannot be reached. Try again with the same idempotency key.",
+    502: "Stripe refused what we asked of it: something is not set up there.",
+    503: "The database or Stripe cannot be reached. Try again with the same idempotency key.",
 }
 
 _log = structlog.get_logger()

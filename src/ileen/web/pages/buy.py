@@ -11,7 +11,7 @@ from typing import Any, Final
 from starlette.responses import RedirectResponse, Response
 
 from ileen import catalogue
-from ileen.base.errors import AmountInvalid, BillingIncomplete, IleenError, QuoteChanged
+from ileen.base.errors import AmountInvalid, BillingIncomplete, IleenError, QuoteChanged, RequestInvalid
 from ileen.base.money import write
 from ileen.payments.amounts import CENTS_MAX, CENTS_MIN, check_cents, credits_of, read_total, write_cents
 from ileen.payments.billing import card_name
@@ -50,11 +50,10 @@ def show_total(visit: Visit) -> Response:
 @pages.post("/billing/buy", needs=Needs.BILLING)
 def pay(visit: Visit) -> Response:
     """Pay the total that was shown. The key came with the form, so sending it twice charges once."""
-    cents, shown, key = (
-        check_cents(read_total(visit.field("amount"))),
-        read_total(visit.field("total")),
-        visit.field("key"),
-    )
+    cents, shown = check_cents(read_total(visit.field("amount"))), read_total(visit.field("total"))
+    key = visit.field("key")
+    if not _KEY.fullmatch(key):
+        raise RequestInvalid("The form cannot be read.", fields=[{"field": "key", "reason": "it is not ours"}])
     caller = visit.caller
     try:
         bought = payments_of(visit.house).buy(
