@@ -8,8 +8,9 @@ C3  amounts are `decimal.Decimal` of credits; floats are refused.
 """
 
 from ileen.client.asynchronous import AsyncClient, AsyncHold
+from ileen.client.gate import GateClosed, GateMiddleware, requires_open_gate
 from ileen.client.synchronous import Client, Hold
-from ileen.client.types import Attribution, Call, CallPage, Charged, IleenApiError, UsageRow, Wallet
+from ileen.client.types import Attribution, Call, CallPage, Charged, Gate, IleenApiError, UsageRow, Wallet
 
 __all__ = [
     "AsyncClient",
@@ -19,8 +20,12 @@ __all__ = [
     "CallPage",
     "Charged",
     "Client",
+    "Gate",
+    "GateClosed",
+    "GateMiddleware",
     "Hold",
     "IleenApiError",
     "UsageRow",
     "Wallet",
+    "requires_open_gate",
 ]

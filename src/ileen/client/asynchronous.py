@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 import httpx2
 
 from ileen.client import wire
-from ileen.client.types import Call, CallPage, Charged, Held, IleenApiError, UsageAnswer, UsageRow, Wallet
+from ileen.client.types import Call, CallPage, Charged, Gate, Held, IleenApiError, UsageAnswer, UsageRow, Wallet
 
 T = TypeVar("T")
 
@@ -53,6 +53,7 @@ class AsyncClient:
 
     def __init__(self, base_url: str, api_key: str, *, timeout_s: int = 30) -> None:
         headers = {"Authorization": f"Bearer {api_key}"}
+        self.identity = wire.identity(base_url, api_key)
         self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), headers=headers, timeout=timeout_s)
 
     async def __aenter__(self) -> Self:
@@ -70,6 +71,10 @@ class AsyncClient:
     async def wallet(self) -> Wallet:
         """Return the balance and its totals."""
         return await self.get("/v1/wallet", Wallet)
+
+    async def gate(self) -> Gate:
+        """Return the billing gate: which step is missing, or that it is open."""
+        return await self.get("/v1/gate", Gate)
 
     @asynccontextmanager
     async def hold(

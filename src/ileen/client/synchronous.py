@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 import httpx2
 
 from ileen.client import wire
-from ileen.client.types import Call, CallPage, Charged, Held, IleenApiError, UsageAnswer, UsageRow, Wallet
+from ileen.client.types import Call, CallPage, Charged, Gate, Held, IleenApiError, UsageAnswer, UsageRow, Wallet
 
 T = TypeVar("T")
 
@@ -53,6 +53,7 @@ class Client:
 
     def __init__(self, base_url: str, api_key: str, *, timeout_s: int = 30) -> None:
         headers = {"Authorization": f"Bearer {api_key}"}
+        self.identity = wire.identity(base_url, api_key)
         self._http = httpx2.Client(base_url=base_url.rstrip("/"), headers=headers, timeout=timeout_s)
 
     def __enter__(self) -> Self:
@@ -70,6 +71,10 @@ class Client:
     def wallet(self) -> Wallet:
         """Return the balance and its totals."""
         return self.get("/v1/wallet", Wallet)
+
+    def gate(self) -> Gate:
+        """Return the billing gate: which step is missing, or that it is open."""
+        return self.get("/v1/gate", Gate)
 
     @contextmanager
     def hold(

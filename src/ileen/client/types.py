@@ -134,3 +134,21 @@ class UsageAnswer(Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     data: list[UsageRow]
+
+
+class Next(Struct, frozen=True, kw_only=True):
+    """What to do now: `none`, `redirect` to `url`, `poll` for `id`, or `contact` support."""
+
+    kind: str
+    url: str | None = None
+    id: str | None = None
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """The billing gate. `missing` is the next step, None once it is open; then it stays open."""
+
+    open: bool
+    payment_method: bool
+    credits: bool
+    missing: str | None
+    next: Next

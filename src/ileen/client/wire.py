@@ -4,6 +4,7 @@ Owns: the form of requests, the reading of problem documents, the schedule of re
 Refuses to know: connections.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -33,6 +34,11 @@ _RETRYABLE_STATUS: Final = frozenset({502, 503, 504})
 def new_key() -> str:
     """Return a fresh idempotency key."""
     return os.urandom(16).hex()
+
+
+def identity(base_url: str, api_key: str) -> str:
+    """Return a name for whoever this key speaks for, from which the key cannot be told."""
+    return hashlib.sha256(f"{base_url}\n{api_key}".encode()).hexdigest()
 
 
 def amount(value: Decimal | int | str) -> str:

@@ -43,6 +43,8 @@ class Shop:
     browser: httpx2.AsyncClient
     token: str
     told: list[str]
+    app: Any
+    secret: str
 
     @property
     def billing(self) -> Billing:
@@ -144,4 +146,4 @@ async def shop(paying: Paying, prices: Prices) -> AsyncIterator[Shop]:
         httpx2.AsyncClient(transport=transport, base_url="http://ileen", headers=key) as http,
         httpx2.AsyncClient(transport=transport, base_url="http://ileen", headers=page) as browser,
     ):
-        yield Shop(paying, people, payments, http, browser, token, told)
+        yield Shop(paying, people, payments, http, browser, token, told, app, secret)

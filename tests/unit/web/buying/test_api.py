@@ -128,7 +128,6 @@ async def test_without_a_country_nothing_is_quoted(shop) -> None:
         ("XX", 422, "request_invalid"),
         ("Germany", 422, "request_invalid"),
         ("CH", 422, "country_not_sold"),
-        ("", 422, None),
     ],
 )
 async def test_unknown_countries_and_those_not_sold_to_are_refused(shop, country, status, code) -> None:
