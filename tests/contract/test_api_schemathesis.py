@@ -21,7 +21,10 @@ from ileen.base.money import parse
 from ileen.ledger import Ledger
 from ileen.ledger.audit import audit
 from ileen.ledger.model import Fund, Source
-from ileen.payments.opening import open_till
+from ileen.payments import Payments, Policy
+from ileen.payments.billing import Billing
+from ileen.payments.stripe import Stripe
+from ileen.payments.tax import TaxPolicy
 from ileen.pricing import Prices
 from ileen.settings import Settings
 from ileen.store.engine import Database
@@ -67,8 +70,12 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
 def _app(
     given: Settings, database: Database, ledger: Ledger, accounts: Accounts, clock: SystemClock, ids: RandomIds
 ) -> object:
-    till = open_till(given, database, ledger, accounts, clock=clock, ids=ids, notify=lambda *_, **__: None)
-    assert till is not None
+    assert given.stripe_secret_key is not None
+    rooms = {"stripe": Stripe(given.stripe_secret_key, base_url=given.stripe_base_url), "clock": clock, "ids": ids}
+    billing = Billing(database, ledger, accounts, policy=TaxPolicy(), public_url=given.public_url, **rooms)
+    payments = Payments(
+        database, ledger, accounts, payers=billing, policy=Policy(), notify=lambda *_, **__: None, **rooms
+    )
     return build(
         ledger=ledger,
         accounts=accounts,
@@ -79,8 +86,8 @@ def _app(
         clock=clock,
         ids=ids,
         database=database,
-        payments=till.payments,
-        billing=till.billing,
+        payments=payments,
+        billing=billing,
     )
 
 
