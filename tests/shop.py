@@ -141,6 +141,10 @@ class Shop:
         url = f"{self.sandbox.control_url}/dashboard/invoices/{invoice}/authenticate"
         return httpx2.post(url, json={"outcome": "pass"}, trust_env=False).status_code
 
+    def job(self) -> Job:
+        """A job to hand to a handler."""
+        return _JOB
+
     def wallet(self, account: AccountId) -> WalletId:
         return wallet_of(account)
 

@@ -14,6 +14,15 @@ __all__ = ["stripe_process", "stripe_sandbox"]
 
 
 @pytest.fixture
+def ledger(database: Database) -> Iterator[Ledger]:
+    """A ledger on the machine's own time, as the shop and the offline Stripe are."""
+    running = Ledger(database)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
 def shop(database: Database, ledger: Ledger, stripe_sandbox: StripeSandbox) -> Iterator[Shop]:
     with open_shop(database, ledger, stripe_sandbox) as opened:
         yield opened

@@ -1,0 +1,118 @@
+"""Reconciliation finds nothing on clean books, and every kind of break by name."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+from ileen.base.clock import SECOND, Instant
+from ileen.base.ids import LotId, wallet_of
+from ileen.ledger.model import Fund, Source
+from ileen.payments.reconcile import Break, books
+from ileen.store import schema
+from shop import Shop
+
+
+def breaks(shop: Shop) -> list[Break]:
+    now = shop.clock.now()
+    return shop.payments.reconcile(Instant(now - 86_400 * SECOND), Instant(now + SECOND))
+
+
+def kinds(shop: Shop) -> list[str]:
+    return sorted(each.kind.value for each in breaks(shop))
+
+
+def change(shop: Shop, **values: Any) -> None:
+    with shop.database.write() as connection:
+        connection.execute(update(schema.purchase).values(**values))
+
+
+def fund(shop: Shop, account: Any, reference: str) -> None:
+    lot = LotId(shop.ids.mint("lot"))
+    command = Fund(wallet=wallet_of(account), key=lot, lot=lot, amount=1, source=Source.PURCHASE, reference=reference)
+    shop.ledger.run(command)
+
+
+def test_clean_books_have_no_breaks_whatever_the_purchases_came_to(shop: Shop) -> None:
+    shop.buy(shop.account())
+    shop.buy(shop.account(card="pm_card_chargeCustomerFail"))
+    waiting = shop.account(card="pm_card_authenticationRequired")
+    shop.buy(waiting)
+    shop.sandbox.open_invoice(shop.payers.payers[waiting].customer)  # foreign, and not paid: no matter of ours
+
+    assert breaks(shop) == []
+    shop.pass_time(900)
+    assert breaks(shop) == [], "a purchase may wait for its payer"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"net": 4999, "total": 5949}, ["invoice_differs", "lot_differs"]) ,
+        ({"state": "void"}, ["purchase_not_settled", "purchase_not_settled"]),
+        ({"state": "paying"}, ["purchase_not_settled"]),
+        ({"invoice_id": "in_unknown"}, ["invoice_missing", "invoice_stray"]),
+        ({"lot_id": "lot_other"}, ["lot_differs"]),
+    ],
+)  # fmt: skip
+def test_a_purchase_that_says_something_else_is_a_break(
+    sqlite_shop: Shop, values: dict[str, Any], expected: list[str]
+) -> None:
+    sqlite_shop.buy(sqlite_shop.account())
+    sqlite_shop.pass_time(700)
+
+    found = breaks(sqlite_shop)
+    assert found == []
+    change(sqlite_shop, **values)
+    found = breaks(sqlite_shop)
+
+    # Where the lot is right and the purchase wrong, both sides of the difference may be told.
+    assert sorted(each.kind.value for each in found)[: len(expected)] == expected, found
+
+
+def test_a_lot_without_a_purchase_and_a_second_lot_are_breaks(shop: Shop) -> None:
+    account = shop.account()
+    bought = shop.buy(account)
+    fund(shop, account, "pur_" + "0" * 26)
+    fund(shop, account, bought.id)
+
+    assert kinds(shop) == ["lot_foreign", "lot_twice"]
+    assert sorted(each.kind.value for each in books(shop.database, shop.ledger, now=shop.clock.now())) == [
+        "lot_foreign",
+        "lot_twice",
+    ]
+
+
+def test_a_paid_invoice_that_is_no_purchase_is_told_and_never_credited(shop: Shop) -> None:
+    account = shop.account()
+    foreign = shop.sandbox.open_invoice(shop.payers.payers[account].customer)
+    shop.pay_by_hand(foreign.id)
+
+    assert [(each.kind.value, each.invoice) for each in breaks(shop)] == [("invoice_foreign", foreign.id)]
+    assert shop.lots(account) == []
+
+
+def test_the_daily_run_alarms_and_has_what_is_paid_settled(shop: Shop) -> None:
+    account = shop.account(card="pm_card_authenticationRequired")
+    waiting = shop.buy(account)
+    shop.authenticate(str(waiting.invoice))
+    shop.pass_time(900)
+    change(shop, look_at=None)  # as if nothing looked after it any more
+    run = shop.payments.handlers()["payments.reconcile"]
+
+    run(shop.job())
+    shop.work()
+
+    assert len(shop.alarms) == 1 and "its invoice is paid" in shop.alarms[0]
+    assert breaks(shop) == []
+    shop.check()
+    run(shop.job())
+    assert len(shop.alarms) == 1
+
+
+def test_losing_a_purchase_leaves_a_stray_invoice_and_a_foreign_lot(sqlite_shop: Shop) -> None:
+    sqlite_shop.buy(sqlite_shop.account())
+    with sqlite_shop.database.write() as connection:
+        connection.execute(delete(schema.purchase))
+
+    assert kinds(sqlite_shop) == ["invoice_stray", "lot_foreign"]
