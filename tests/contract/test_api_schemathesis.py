@@ -74,7 +74,14 @@ def _app(
     rooms = {"stripe": Stripe(given.stripe_secret_key, base_url=given.stripe_base_url), "clock": clock, "ids": ids}
     billing = Billing(database, ledger, accounts, policy=TaxPolicy(), public_url=given.public_url, **rooms)
     payments = Payments(
-        database, ledger, accounts, payers=billing, policy=Policy(), notify=lambda *_, **__: None, **rooms
+        database,
+        ledger,
+        accounts,
+        payers=billing,
+        policy=Policy(),
+        notify=lambda *_, **__: None,
+        alarm=lambda *_, **__: None,
+        **rooms,
     )
     return build(
         ledger=ledger,

@@ -13,6 +13,7 @@ from ileen.accounts.who import Role, Visitor
 from ileen.payments import Payments, Policy
 from ileen.payments.billing import Billing
 from ileen.pricing import Prices
+from ileen.settings import Settings
 from ileen.store import schema
 from ileen.web import build
 from ileen.web.guards import csrf_token
@@ -22,14 +23,6 @@ from stripe_sandbox import stripe_process, stripe_sandbox
 __all__ = ["paying", "stripe_process", "stripe_sandbox"]
 
 _VISITOR = Visitor(token="browser", network="192.0.2.0/24", agent="Firefox")
-
-
-@dataclass(frozen=True)
-class WebSettings:
-    hold_lifetime_s: int = 900
-    buy_url: str | None = None
-    public_url: str = "http://ileen"
-    proxies: int = 1
 
 
 @dataclass
@@ -119,6 +112,7 @@ async def shop(paying: Paying, prices: Prices) -> AsyncIterator[Shop]:
         clock=paying.clock,
         ids=paying.ids,
         notify=lambda connection, *, kind, **_: told.append(kind),
+        alarm=lambda connection, *, summary, **_: told.append(summary),
         hooks=paying.billing.hooks(),
     )
     app = build(
@@ -127,7 +121,7 @@ async def shop(paying: Paying, prices: Prices) -> AsyncIterator[Shop]:
         people=people,
         prices=prices,
         gateway=_gateway,
-        settings=WebSettings(),
+        settings=Settings(public_url="http://ileen", proxies=1),
         clock=paying.clock,
         ids=paying.ids,
         database=paying.database,
