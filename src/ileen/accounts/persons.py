@@ -54,7 +54,9 @@ def check_address(email: str) -> str:
 
 
 def find(connection: Connection, email: str) -> Person | None:
-    """Return the person with an e-mail address, if there is one."""
+    """Return the person with an e-mail address, if there is one. Accepts any text a stranger may send."""
+    if not email.isprintable():  # nobody's address, and PostgreSQL refuses to look for some of these characters
+        return None
     row = connection.execute(select(*_PERSON).where(table.c.email_folded == fold(email))).first()
     return read_person(row) if row is not None else None
 

@@ -466,6 +466,7 @@ def test_a_person_of_ours_accepts_and_works_in_either_account(world: World) -> N
     token = invite(world, owner, "eve@example.com")
     with pytest.raises(LinkInvalid):
         accept(world, token)
+    world.clock.advance(1)
 
     account = world.people.members.accept(token, eve)
     world.people.sessions.enter(eve, account)

@@ -224,4 +224,6 @@ def _read_form(body: bytes) -> Mapping[str, str]:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError as error:
         raise RequestMalformed("The form cannot be read.") from error
+    if any("\x00" in text for pair in pairs for text in pair):  # no form of a browser has one, no database takes one
+        raise RequestMalformed("The form cannot be read.")
     return dict(pairs)
