@@ -171,11 +171,13 @@ def _welcome(facts: dict[str, str | None]) -> None:
     offline = facts["sandbox_llm_url"] is not None
     command = sys.argv[0] if sys.argv[0].endswith("/ileen") else "ileen"
     provider = "an offline model provider" if offline else "the model providers you configured"
-    inbox = f"Mails arrive at {facts['sandbox_inbox_url']}\n\n" if facts["sandbox_inbox_url"] else ""
+    stand_ins = {"Stripe": facts["sandbox_stripe_url"], "inbox": facts["sandbox_inbox_url"]}
+    named = "".join(f"\nThe offline {name}: {where}" for name, where in stand_ins.items() if where)
     body = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'
     console.print(
         f"""
-[bold]Ileen is up[/bold] at {url}, with {provider}.
+[bold]Ileen is up[/bold] at {url}, with {provider}. Open it, sign up, buy credits with a test card.{named}
+
 A demo account has 20.00 bonus credits. Its API key:
 
   {key}
@@ -187,7 +189,7 @@ A demo account has 20.00 bonus credits. Its API key:
   from openai import OpenAI; client = OpenAI(base_url="{url}/openai/v1", api_key="{key}")
   print(client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Hello"}}]))
 
-{inbox}Then look, in another terminal: {command} wallet (or calls, journal, audit). Ctrl-C stops everything.
+Then look, in another terminal: {command} wallet (or calls, journal, audit). Ctrl-C stops everything.
 """,
         highlight=False,
         soft_wrap=True,
