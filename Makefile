@@ -9,12 +9,12 @@ UV := $(shell command -v uv || echo .cache/uv/bin/uv)
 RUN := .venv/bin
 ARGS ?=
 
-.PHONY: up test check bench env
+.PHONY: up test check bench env browser
 
 up: env
 	@exec $(RUN)/ileen up $(ARGS)
 
-test: env
+test: env browser
 	@$(RUN)/pytest -n 2 $(ARGS)
 
 check: env
@@ -29,6 +29,13 @@ bench: env
 # The environment follows uv.lock; everything it says goes to standard error, which leaves standard output to us.
 env: $(UV)
 	@$(UV) sync --frozen --quiet 1>&2
+
+# A browser for the tests of pages: the one that is there, else the system's package, else Playwright's own.
+browser: env
+	@test -n "$(ILEEN_CHROMIUM)" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+		|| { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+			&& apt-get update -qq 1>&2 && apt-get install -y -qq chromium 1>&2; } \
+		|| $(RUN)/playwright install --with-deps chromium 1>&2
 
 .cache/uv/bin/uv:
 	@echo "Installing uv into .cache/uv (once)" 1>&2

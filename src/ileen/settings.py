@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ileen.base.address import address
 
-_FOR_TESTS: Final = {"ILEEN_CRASH_AT", "ILEEN_TEST_DATABASE_URL", "ILEEN_CHROMIUM"}
+_FOR_TESTS: Final = {"ILEEN_CRASH_AT", "ILEEN_TEST_DATABASE_URL", "ILEEN_TEST_SHOTS", "ILEEN_CHROMIUM"}
 
 
 class SettingInvalid(ValueError):
