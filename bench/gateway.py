@@ -3,7 +3,8 @@
 Work: the same request, plain and streamed, from 1, 16 and 64 clients on kept-alive connections; each call through the
 gateway is held and captured durably on SQLite. Baseline: the sandbox provider that stands behind the gateway, asked
 without it. A request ends when its last byte is read and [DONE] or the usage has been seen. Afterwards `ileen audit`
-must find nothing. With `peers`, LiteLLM's proxy stands in front of the same provider in the same run.
+must find nothing. Plain calls are also made by 256 clients of a provider that takes 200 ms for each, as models do.
+With `peers`, LiteLLM's proxy and Portkey's gateway stand in front of the same provider in the same run.
 """
 
 import asyncio
@@ -23,22 +24,31 @@ import aiohttp
 
 from common import ROOT, Figures, cpu_seconds, in_child, medians, percentile
 
-CLIENTS = (1, 16, 64)
+WORKS = [(streamed, clients, 0) for streamed in (False, True) for clients in (1, 16, 64)] + [(False, 256, 200)]
+"""Streamed or plain, from how many clients, how many milliseconds the provider takes."""
 MODEL = "gpt-4o-mini"
 PEER = ROOT / ".cache" / "peers"
+PORTKEY = "@portkey-ai/gateway@1.15.2"
 ILEEN = [sys.executable, "-m", "ileen"]
 
+Target = tuple[str, dict[str, str], int | None]
+"""Base URL, headers, and the process whose CPU time counts."""
 
-def measure(*, base: str, secret: str, streamed: bool, clients: int, seconds: float) -> Figures:
+
+def measure(
+    *, base: str, headers: dict[str, str], streamed: bool, clients: int, latency_ms: int, seconds: float
+) -> Figures:
     """Measure one target with so many clients."""
-    return asyncio.run(_measure(base, secret, streamed=streamed, clients=clients, seconds=seconds))
+    if latency_ms:
+        headers = {**headers, "Ileen-Sandbox-Fault": f"latency-{latency_ms}"}
+    return asyncio.run(_measure(base, headers, streamed=streamed, clients=clients, seconds=seconds))
 
 
-async def _measure(base: str, secret: str, *, streamed: bool, clients: int, seconds: float) -> Figures:
+async def _measure(base: str, headers: dict[str, str], *, streamed: bool, clients: int, seconds: float) -> Figures:
     body = {"model": MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": "Say a short hello."}]}
     if streamed:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    headers = {**headers, "Content-Type": "application/json"}
     latencies: list[float] = []
     connector = aiohttp.TCPConnector(limit=clients)
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
@@ -103,30 +113,34 @@ def run(*, rounds: int, seconds: float, peers: bool) -> Figures:
         facts, pid = stack.enter_context(up(environment))
         _grant(environment)
         provider = f"{facts['sandbox_llm_url']}/openai/v1"
-        targets = {
-            "directly": (provider, "sandbox", None),
-            "ileen": (facts["openai_base_url"], facts["api_key"], pid),
+        targets: dict[str, Target] = {
+            "directly": (provider, _bearer("sandbox"), None),
+            "ileen": (facts["openai_base_url"], _bearer(facts["api_key"]), pid),
         }
         if peers:
             targets["litellm"] = stack.enter_context(litellm(provider, Path(folder)))
+            targets["portkey"] = stack.enter_context(portkey(provider))
         for _ in range(rounds):
-            for streamed in (False, True):
-                for clients in CLIENTS:
-                    for who, (base, secret, server) in targets.items():
-                        task = {
-                            "base": base,
-                            "secret": secret,
-                            "streamed": streamed,
-                            "clients": clients,
-                            "seconds": seconds,
-                        }
-                        name = f"{'streamed' if streamed else 'plain'}/{clients}/{who}"
-                        lines.setdefault(name, []).append(_line(name, task, server))
+            for streamed, clients, latency_ms in WORKS:
+                for who, (base, headers, server) in targets.items():
+                    if who == "litellm" and latency_ms:
+                        continue  # it does not pass on the header that asks the provider to take its time
+                    task = {
+                        "base": base,
+                        "headers": headers,
+                        "streamed": streamed,
+                        "clients": clients,
+                        "latency_ms": latency_ms,
+                        "seconds": seconds,
+                    }
+                    how = "streamed" if streamed else f"plain, {latency_ms} ms" if latency_ms else "plain"
+                    name = f"{how}/{clients}/{who}"
+                    lines.setdefault(name, []).append(_line(name, task, server))
         audit = _audit(environment)
         assert not audit["breaches"], audit["breaches"][0]
         merged = {name: medians(got) for name, got in lines.items()}
         return {
-            "settings": {"clients": list(CLIENTS), "seconds": seconds, "rounds": rounds, "database": "sqlite"},
+            "settings": {"seconds": seconds, "rounds": rounds, "database": "sqlite"},
             "lines": merged,
             "server_peak_mib": round(server_peak_mib(pid), 1),
             "audit": {"entries": audit["entries"], "breaches": 0},
@@ -157,7 +171,7 @@ def _audit(environment: dict[str, str]) -> Figures:
 
 
 @contextlib.contextmanager
-def litellm(provider: str, folder: Path) -> Generator[tuple[str, str, int]]:
+def litellm(provider: str, folder: Path) -> Generator[Target]:
     """Run LiteLLM's proxy in front of the provider, without a database: it keeps no durable budgets here."""
     uv = shutil.which("uv") or str(ROOT / ".cache" / "uv" / "bin" / "uv")
     if not (PEER / "bin" / "litellm").exists():
@@ -171,26 +185,61 @@ def litellm(provider: str, folder: Path) -> Generator[tuple[str, str, int]]:
     }
     path = folder / "litellm.yaml"
     path.write_text(json.dumps(config))  # JSON is YAML
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = _free_port()
     command = [str(PEER / "bin" / "litellm"), "--config", str(path), "--host", "127.0.0.1", "--port", str(port)]
-    with (PEER / "litellm.log").open("wb") as log:
+    with _peer("litellm", command, port) as pid:
+        yield f"http://127.0.0.1:{port}/v1", _bearer("sk-bench"), pid
+
+
+@contextlib.contextmanager
+def portkey(provider: str) -> Generator[Target]:
+    """Run Portkey's gateway in front of the provider: it passes calls on and keeps no budgets."""
+    folder = PEER / "portkey"
+    script = folder / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    if not script.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), PORTKEY]
+        subprocess.run(install, check=True)
+    port = _free_port()
+    headers = {
+        **_bearer("sandbox"),
+        "x-portkey-provider": "openai",
+        "x-portkey-custom-host": provider,
+        "x-portkey-forward-headers": "Ileen-Sandbox-Fault",
+    }
+    with _peer("portkey", ["node", str(script), "--headless", f"--port={port}"], port) as pid:
+        yield f"http://127.0.0.1:{port}/v1", headers, pid
+
+
+@contextlib.contextmanager
+def _peer(name: str, command: list[str], port: int) -> Generator[int]:
+    """Run a peer until the block ends; yield its process id once its port is open."""
+    with (PEER / f"{name}.log").open("wb") as log:
         child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
-            _until_open(port, child)
-            yield f"http://127.0.0.1:{port}/v1", "sk-bench", child.pid
+            _until_open(name, port, child)
+            yield child.pid
         finally:
             child.terminate()
             child.wait(timeout=30)
 
 
-def _until_open(port: int, child: "subprocess.Popen[bytes]") -> None:
+def _until_open(name: str, port: int, child: "subprocess.Popen[bytes]") -> None:
     for _ in range(240):
-        assert child.poll() is None, "LiteLLM did not start; see .cache/peers/litellm.log"
+        assert child.poll() is None, f"{name} did not start; see .cache/peers/{name}.log"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.5)
-    raise TimeoutError("LiteLLM did not open its port within 2 minutes")
+    raise TimeoutError(f"{name} did not open its port within 2 minutes")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
 
 
 if __name__ == "__main__":

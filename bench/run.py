@@ -3,7 +3,9 @@
 python bench/run.py                  everything, medians of 3 rounds
 python bench/run.py --quick          one short round
 python bench/run.py --only ledger    one of them
-python bench/run.py --peers          LiteLLM's proxy in the same run (installs it into .cache/peers)
+python bench/run.py --peers          LiteLLM's and Portkey's gateways in the same run (installs them into .cache/peers)
+python bench/run.py --large          100,000 wallets as well (ledger)
+python bench/run.py --history N      with N entries written before each measurement (ledger)
 python bench/run.py --write          put the tables into the documentation
 """
 
@@ -23,7 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure Ileen beside its peers.")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that all works")
     parser.add_argument("--only", choices=["ledger", "gateway"], help="run one of them")
-    parser.add_argument("--peers", action="store_true", help="measure LiteLLM's proxy too; installs it first")
+    parser.add_argument("--peers", action="store_true", help="measure LiteLLM and Portkey too; installs them first")
+    parser.add_argument("--large", action="store_true", help="ledger: measure 100,000 wallets too")
+    parser.add_argument("--history", type=int, default=0, help="ledger: entries to write before each measurement")
     parser.add_argument("--write", action="store_true", help="put the tables into the documentation")
     asked = parser.parse_args()
     rounds, seconds = (1, 2.0) if asked.quick else (3, 5.0)
@@ -31,7 +35,7 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     for name in [asked.only] if asked.only else ["ledger", "gateway"]:
         if name == "ledger":
-            found = ledger.run(rounds=rounds, seconds=seconds)
+            found = ledger.run(rounds=rounds, seconds=seconds, large=asked.large, history=asked.history)
         else:
             found = gateway.run(rounds=rounds, seconds=seconds, peers=asked.peers)
         result = {**about, **found}
@@ -68,7 +72,15 @@ def _ledger(found: Figures) -> list[str]:
                 f"| {got['peak_mib']:.0f} | {_ratio(got)} |"
             )
     entries = sum(got.get("audit_entries", 0) for kind in ("sqlite", "postgresql") for got in found[kind].values())
-    return [*lines, "", f"Overspend: 0. Audit: {entries:,.0f} entries, 0 breaches."]
+    speeds = [got["audit_entries_per_s"] for kind in ("sqlite", "postgresql") for got in _ours(found[kind])]
+    audited = f"{entries:,.0f} entries, {min(speeds):,.0f} to {max(speeds):,.0f} a second, 0 breaches"
+    history = found["settings"]["history"]
+    before = f" Each of our databases held {history:,} entries before." if history else ""
+    return [*lines, "", f"Overspend: 0. Audit: {audited}.{before}"]
+
+
+def _ours(lines: Figures) -> list[Figures]:
+    return [got for name, got in lines.items() if name.endswith("/ileen") and got["audit_entries"] > 5000]
 
 
 def _ratio(got: Figures) -> str:
@@ -80,7 +92,7 @@ def _gateway(found: Figures) -> list[str]:
         "| calls | clients | through | requests/s | p50 ms | p99 ms | server CPU s per 1,000 |",
         "|---|---:|---|---:|---:|---:|---:|",
     ]
-    titles = {"directly": "nothing (provider directly)", "ileen": "Ileen", "litellm": "LiteLLM"}
+    titles = {"directly": "nothing (provider directly)", "ileen": "Ileen", "litellm": "LiteLLM", "portkey": "Portkey"}
     for name, got in found["lines"].items():
         how, clients, who = name.split("/")
         cpu = f"{got['server_cpu_s_per_1000']:.2f}" if "server_cpu_s_per_1000" in got else ""
