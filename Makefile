@@ -1,6 +1,6 @@
 # Four commands, each from a clean clone with only python3 (3.11 or newer) and make.
-#   make up      start the product: SQLite, the offline model provider, a demo account   (ARGS="--json --port 0")
-#   make test    all tests, on SQLite and on a real PostgreSQL
+#   make up      start the product: SQLite, the offline sandbox, a demo account           (ARGS="--json --port 0")
+#   make test    all tests, on SQLite, on a real PostgreSQL and in a real browser
 #   make check   style, types, import walls
 #   make bench   the benchmarks, against peers                                           (ARGS="--quick")
 

@@ -61,7 +61,8 @@ def upgrade() -> None:
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint("amount >= 0", name=op.f("ck_entry_never_negative")),
         sa.PrimaryKeyConstraint("bucket", "wallet_id", "seq", name=op.f("pk_entry")),
-        sa.UniqueConstraint("key", "wallet_id", "bucket", name=op.f("uq_entry_key_wallet_id_bucket")),
+        sa.UniqueConstraint("bucket", "wallet_id", "key", name=op.f("uq_entry_bucket_wallet_id_key")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "hold",
@@ -85,6 +86,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.CheckConstraint("amount >= 0", name=op.f("ck_hold_never_negative")),
         sa.PrimaryKeyConstraint("bucket", "wallet_id", "id", name=op.f("pk_hold")),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_hold_overdue",
@@ -154,7 +156,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("used_up", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
             'frozen >= 0 AND frozen <= "left" AND "left" <= amount', name=op.f("ck_lot_never_overdrawn")
         ),
@@ -166,8 +167,8 @@ def upgrade() -> None:
         "lot",
         ["bucket", "wallet_id"],
         unique=False,
-        sqlite_where=sa.text("NOT used_up"),
-        postgresql_where=sa.text("NOT used_up"),
+        sqlite_where=sa.text('"left" > 0'),
+        postgresql_where=sa.text('"left" > 0'),
     )
     op.create_table(
         "lot_draw",
@@ -178,6 +179,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("amount > 0", name=op.f("ck_lot_draw_positive")),
         sa.PrimaryKeyConstraint("bucket", "wallet_id", "seq", "lot_id", name=op.f("pk_lot_draw")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "spender",
