@@ -28,6 +28,7 @@ from ileen.ledger import Ledger
 from ileen.notices import House, Mailer, Notices
 from ileen.payments import Payments, Policy
 from ileen.payments.billing import Billing
+from ileen.payments.gate import GateRule
 from ileen.payments.stripe import Stripe
 from ileen.payments.tax import ReverseCharge, Sell, TaxPolicy
 from ileen.payments.territories import EU
@@ -122,6 +123,7 @@ class App:
 
     async def serve(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve HTTP on a bound socket until SIGINT or SIGTERM; call `ready` once requests are answered."""
+        gate = self.billing.spending_gate(GateRule(self.settings.gate)) if self.billing is not None else None
         gateway = Gateway(
             ledger=self.ledger,
             accounts=self.accounts,
@@ -129,6 +131,7 @@ class App:
             settings=self.settings,
             clock=self.clock,
             ids=self.ids,
+            gate=gate,
         )
         front = web.build(
             ledger=self.ledger,
@@ -142,6 +145,7 @@ class App:
             database=self.database,
             billing=self.billing,
             payments=self.payments,
+            gate=gate,
             country_header=self.settings.country_header,
         )
         for warning in self.prices.warnings(self.clock.now()):

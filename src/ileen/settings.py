@@ -72,6 +72,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     stripe_secret_key: str | None = None
     stripe_webhook_secret: tuple[str, ...] = ()
     stripe_base_url: str | None = None
+    gate: str = "credits"
     invoice_footer: str = ""
     confirm_timeout_s: int = 3600
     seller_country: str = "DE"
@@ -289,6 +290,7 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "stripe_secret_key": _stripe_key,
     "stripe_webhook_secret": _stripe_secrets,
     "stripe_base_url": _url,
+    "gate": _one_of("credits", "strict"),
     "invoice_footer": _text,
     "confirm_timeout_s": _whole(60, 82_800),
     "seller_country": _country,

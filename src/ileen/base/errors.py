@@ -319,7 +319,7 @@ class CardIsDefault(Conflict):
 
 
 class GateClosed(Refused):
-    """The billing gate is not passed yet; `step` says what is missing: `payment_method` or `credits`."""
+    """The billing gate is not passed yet: `step` (`payment_method` or `credits`) is missing, `gate_url` is the page."""
 
     code, status, title = "gate_closed", 402, "Billing is not set up"
     sentence = "Billing is not set up yet. Missing: {step}."

@@ -1,7 +1,7 @@
 """The gateway's door: an ASGI callable for `/openai/v1/*` and `/anthropic/*`, without a framework.
 
-Owns: the order of checks before a call (path, method, key, calls at once, body, attribution, price, credits) and what
-is under way. Refuses to know: the pages and resources beside it.
+Owns: the order of checks before a call (path, method, key, calls at once, body, attribution, price, gate, credits)
+and what is under way. Refuses to know: the pages and resources beside it.
 """
 
 import asyncio
@@ -13,8 +13,16 @@ from msgspec.structs import replace
 
 from ileen.accounts import Accounts, ApiKey
 from ileen.base.clock import SECOND, Clock
-from ileen.base.errors import ExtraNotPriced, IleenError, KeyInvalid, MethodNotAllowed, NotFound, ProviderFailed
-from ileen.base.ids import HoldId, Ids, body, wallet_of
+from ileen.base.errors import (
+    ExtraNotPriced,
+    IleenError,
+    InsufficientCredits,
+    KeyInvalid,
+    MethodNotAllowed,
+    NotFound,
+    ProviderFailed,
+)
+from ileen.base.ids import AccountId, HoldId, Ids, body, wallet_of
 from ileen.gateway import asks, extras
 from ileen.gateway.asks import Ask
 from ileen.gateway.callers import Callers, attribute
@@ -71,8 +79,20 @@ class GatewaySettings(Form):
     def unpriced(self) -> str: ...  # noqa: D102
 
 
+class SpendingGate(Form):
+    """Whoever keeps accounts from spending whose billing was never set up; see `payments.gate`."""
+
+    def lets_in(self, account: AccountId) -> bool:
+        """Tell without waiting whether an account may try to spend; if not, `demand` decides."""
+        ...
+
+    def demand(self, account: AccountId) -> None:
+        """Let an account pass, or say what is missing. Blocks. Raises: GateClosed."""
+        ...
+
+
 class Gateway:
-    """The prepaid proxy. Start it in the loop that serves it."""
+    """The prepaid proxy. Start it in the loop that serves it. Without a `gate`, whoever has credits may spend them."""
 
     def __init__(
         self,
@@ -83,9 +103,10 @@ class Gateway:
         settings: GatewaySettings,
         clock: Clock,
         ids: Ids,
+        gate: SpendingGate | None = None,
     ) -> None:
         self._ledger, self._prices, self._settings = ledger, prices, settings
-        self._clock, self._ids = clock, ids
+        self._clock, self._ids, self._gate = clock, ids, gate
         self._callers = Callers(accounts.authenticate, clock, calls_max=settings.calls_max)
         self._routes = Routes(
             openai=(settings.openai_base_url, settings.openai_api_key),
@@ -182,7 +203,7 @@ class Gateway:
         )
         told: Headers = [(b"ileen-call-id", b"call_" + body(hold).encode())]
         try:
-            limit = await self._authorize(ask, settlement, tariff, provider)
+            limit = await self._authorize_behind_gate(key.account, ask, settlement, tariff, provider)
         except KeyInvalid:
             self._callers.forget(key)
             raise
@@ -217,6 +238,19 @@ class Gateway:
             await asyncio.to_thread(self._ledger.keep_tariff, tariff.id, tariff.body)
             self._tariffs_kept.add(tariff.id)
         return tariff
+
+    async def _authorize_behind_gate(
+        self, account: AccountId, ask: Ask, settlement: Settlement, tariff: Tariff, provider: Provider
+    ) -> int | None:
+        gate = self._gate
+        if gate is not None and not gate.lets_in(account):
+            await asyncio.to_thread(gate.demand, account)
+        try:
+            return await self._authorize(ask, settlement, tariff, provider)
+        except InsufficientCredits:
+            if gate is not None:
+                await asyncio.to_thread(gate.demand, account)
+            raise
 
     async def _authorize(self, ask: Ask, settlement: Settlement, tariff: Tariff, provider: Provider) -> int | None:
         """Hold the call's upper bound; return the output limit set where the wallet covers only a part of it."""

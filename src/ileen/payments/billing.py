@@ -19,7 +19,7 @@ from ileen.ledger import Ledger
 from ileen.payments import tax, vat_ids
 from ileen.payments.cards import Card, Cards
 from ileen.payments.customers import BillingDetails, Customer, Customers
-from ileen.payments.gate import Gate, Gates
+from ileen.payments.gate import Gate, GateRule, Gates, SpendingGate
 from ileen.payments.model import Payer
 from ileen.payments.portal import Flow, Portal
 from ileen.payments.stripe import Stripe
@@ -65,6 +65,7 @@ class Billing:
         self._cards = Cards(database, self._customers, stripe=stripe, clock=clock)
         self._portal = Portal(self._customers, stripe=stripe, public_url=public_url)
         self._gates = Gates(ledger, self._cards)
+        self._gate_url = f"{public_url}/gate"
 
     # The customer --------------------------------------------------------------------------------------------
 
@@ -131,9 +132,9 @@ class Billing:
         """Return where an account stands at the billing gate."""
         return self._gates.gate(account)
 
-    def demand_open_gate(self, account: AccountId) -> None:
-        """Let an account pass the gate. Raises: GateClosed, with the step that is missing."""
-        self._gates.demand(account)
+    def spending_gate(self, rule: GateRule) -> SpendingGate:
+        """Return the gate in front of everything that spends credits; a process has one, since it remembers."""
+        return SpendingGate(self._gates, rule, url=self._gate_url)
 
     # For purchases -------------------------------------------------------------------------------------------
 

@@ -1,19 +1,33 @@
 """The billing gate: what must be done before the app opens, a saved card and a first purchase.
 
-Owns: the one rule. Refuses to know: pages, and how either step is done.
+Owns: the one rule, and what it means for spending. Refuses to know: pages, and how either step is done.
 G1  a wallet that was ever credited by a purchase is through, for good: what was paid shows that a card worked, the
     ledger never takes the sum of purchases back, and so a card removed or expired later changes nothing.
-G2  bonus credits do not open the gate: they were given, nothing was set up.
+G2  bonus credits do not open the gate: they were given, nothing was set up. Whether they can be spent in front of it
+    is the operator's choice (`GateRule`).
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
-from ileen.base.errors import GateClosed
+from ileen.base.errors import DebtLimitReached, GateClosed, InsufficientCredits
 from ileen.base.ids import AccountId, wallet_of
 from ileen.ledger import Ledger
 from ileen.payments.cards import Cards
+
+_PASSED_MAX: Final = 100_000
+"""Accounts remembered to have passed; forgetting them costs one read of the wallet each."""
+
+
+class GateRule(StrEnum):
+    """What a closed gate keeps from spending: those whose credits do not suffice, or everybody."""
+
+    CREDITS = "credits"
+    STRICT = "strict"
 
 
 class Step(StrEnum):
@@ -51,12 +65,50 @@ class Gates:
 
     def gate(self, account: AccountId) -> Gate:
         """Return where an account stands. Asks Stripe for its cards, at most once a minute, only while it is closed."""
-        if self._ledger.wallet(wallet_of(account)).purchased > 0:
+        if self._passed(account):
             return Gate(payment_method=True, credits=True)
         return Gate(payment_method=bool(self._cards.saved(account)), credits=False)
 
+    def as_known(self, account: AccountId) -> Gate:
+        """Return where an account stands by our own copy of its cards: never waits for Stripe."""
+        if self._passed(account):
+            return Gate(payment_method=True, credits=True)
+        return Gate(payment_method=bool(self._cards.known(account)), credits=False)
+
+    def _passed(self, account: AccountId) -> bool:
+        return self._ledger.wallet(wallet_of(account)).purchased > 0
+
+
+class SpendingGate:
+    """The gate in front of everything that spends credits: model calls, holds, charges. Thread-safe.
+
+    `url` is the page where the missing step is done. An account known to have passed is not looked up again (G1).
+    """
+
+    def __init__(self, gates: Gates, rule: GateRule, *, url: str) -> None:
+        self._gates, self._rule, self._url = gates, rule, url
+        self._passed: set[AccountId] = set()
+
+    def lets_in(self, account: AccountId) -> bool:
+        """Tell without waiting whether an account may try to spend; if not, `demand` decides."""
+        return self._rule is GateRule.CREDITS or account in self._passed
+
     def demand(self, account: AccountId) -> None:
-        """Let an account pass, or say which step is missing. Raises: GateClosed."""
-        gate = self.gate(account)
-        if gate.missing is not None:
-            raise GateClosed(step=gate.missing.value)
+        """Let an account pass, or say which step is missing. Blocks on short reads. Raises: GateClosed."""
+        missing = None if account in self._passed else self._gates.as_known(account).missing
+        if missing is not None:
+            raise GateClosed(step=missing.value, gate_url=self._url)
+        if len(self._passed) >= _PASSED_MAX:
+            self._passed.clear()
+        self._passed.add(account)
+
+    @contextmanager
+    def passage(self, account: AccountId) -> Generator[None]:
+        """Run a block that spends; a wallet that is short says so only to those who have passed. Raises: GateClosed."""
+        if not self.lets_in(account):
+            self.demand(account)
+        try:
+            yield
+        except (InsufficientCredits, DebtLimitReached):
+            self.demand(account)
+            raise

@@ -15,6 +15,7 @@ from ileen.base.ids import Ids
 from ileen.ledger import Ledger
 from ileen.payments import Payments
 from ileen.payments.billing import Billing
+from ileen.payments.gate import SpendingGate
 from ileen.pricing import Prices
 from ileen.store.engine import Database
 from ileen.web.api import build_api
@@ -114,6 +115,7 @@ def build(
     database: Database,
     billing: Billing | None = None,
     payments: Payments | None = None,
+    gate: SpendingGate | None = None,
     country_header: str = "",
 ) -> Front:
     """Put the application together. The ledger and the gateway are started and stopped by the caller."""
@@ -133,6 +135,7 @@ def build(
         brand=settings.brand,
         billing=billing,
         payments=payments,
+        gate=gate,
         country_header=country_header,
     )
     return Front(api=build_api(house), pages=site.build(house), gateway=gateway, ids=ids)

@@ -25,6 +25,7 @@ from ileen.base.ids import AccountId, Ids, WalletId, wallet_of
 from ileen.ledger import Ledger
 from ileen.payments import Payments
 from ileen.payments.billing import Billing
+from ileen.payments.gate import SpendingGate
 from ileen.pricing import Prices
 from ileen.store.engine import Database
 from ileen.web.guards import CSRF_HEADER, check_origin, check_write, cookie_name
@@ -35,8 +36,9 @@ class House(Struct, frozen=True, kw_only=True):
     """The rooms the endpoints use. `hold_lifetime_s` is how long a hold lasts when the request does not say.
 
     `public_url` is where people reach us, without a slash at the end; `proxies` how many of ours stand before us,
-    `brand` the name people know us by. `payments` and `billing` are None where no Stripe key is set:
-    nothing can be bought there. `country_header` is where a proxy of ours names the country of an address.
+    `brand` the name people know us by. `payments`, `billing` and `gate`, which stands before spending, are None where
+    no Stripe key is set: nothing can be bought there. `country_header` is where a proxy of ours names the country of
+    an address.
     """
 
     database: Database
@@ -54,6 +56,7 @@ class House(Struct, frozen=True, kw_only=True):
     brand: str
     billing: Billing | None = None
     payments: Payments | None = None
+    gate: SpendingGate | None = None
     country_header: str = ""
 
 

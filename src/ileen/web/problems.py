@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from ileen.base.errors import (
     CapReached,
     Forbidden,
+    GateClosed,
     HoldClosed,
     IleenError,
     InsufficientCredits,
@@ -82,7 +83,8 @@ _EXAMPLES: Final[dict[int, IleenError]] = {
 _DESCRIPTIONS: Final = {
     400: "The request cannot be read, or names a model without a price or an unknown activity.",
     401: "No valid API key.",
-    402: f"The wallet does not cover it (`{InsufficientCredits.code}`), or a cap does not (`{CapReached.code}`).",
+    402: f"The wallet does not cover it (`{InsufficientCredits.code}`), a cap does not (`{CapReached.code}`), or "
+    f"billing is not set up (`{GateClosed.code}`).",
     403: "The API key lacks the scope.",
     404: "There is no such thing in this account.",
     405: "The path does not accept this method.",

@@ -4,6 +4,7 @@ Owns: the order of their steps. Each ends in exactly one ledger command, whose i
 Refuses to know: how the ledger decides. A repeated request answers as the first did and is marked as replayed.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
@@ -15,7 +16,7 @@ from ileen.base.money import parse
 from ileen.ledger.model import Authorize, Capture, Charge, Receipt, Void
 from ileen.pricing import Tariff
 from ileen.web import views
-from ileen.web.house import House, InHouse, SpendCaller
+from ileen.web.house import House, InHouse, KeyCaller, SpendCaller
 from ileen.web.models import (
     CaptureRequest,
     ChargeAnswer,
@@ -75,7 +76,8 @@ def create_hold(
             tariff=tariff.id if tariff else None,
         )
 
-    receipt = _mark(response, house.quotes.run_repeatable(caller.wallet, name, command))
+    with _behind_gate(house, caller):
+        receipt = _mark(response, house.quotes.run_repeatable(caller.wallet, name, command))
     return views.hold_answer(house.ledger.hold(caller.wallet, HoldId(receipt.ref)), receipt)
 
 
@@ -141,7 +143,13 @@ def create_charge(
             usage=usage,
         )
 
-    return views.charge_answer(_mark(response, house.quotes.run_repeatable(caller.wallet, name, command)))
+    with _behind_gate(house, caller):
+        receipt = _mark(response, house.quotes.run_repeatable(caller.wallet, name, command))
+    return views.charge_answer(receipt)
+
+
+def _behind_gate(house: House, caller: KeyCaller) -> AbstractContextManager[None]:
+    return nullcontext() if house.gate is None else house.gate.passage(caller.account)
 
 
 def _key(operation: str, header: str | None, house: House) -> str:

@@ -12,6 +12,7 @@ from ileen.accounts.people import People
 from ileen.accounts.who import Role, Visitor
 from ileen.payments import Payments, Policy
 from ileen.payments.billing import Billing
+from ileen.payments.gate import GateRule
 from ileen.pricing import Prices
 from ileen.settings import Settings
 from ileen.store import schema
@@ -99,7 +100,13 @@ def prices() -> Prices:
 
 
 @pytest.fixture
-async def shop(paying: Paying, prices: Prices) -> AsyncIterator[Shop]:
+def gate_rule() -> GateRule:
+    """The default; a test may choose another with `parametrize`."""
+    return GateRule.CREDITS
+
+
+@pytest.fixture
+async def shop(paying: Paying, prices: Prices, gate_rule: GateRule) -> AsyncIterator[Shop]:
     people = People(paying.database, paying.accounts, clock=paying.clock, ids=paying.ids)
     told: list[str] = []
     payments = Payments(
@@ -127,6 +134,7 @@ async def shop(paying: Paying, prices: Prices) -> AsyncIterator[Shop]:
         database=paying.database,
         payments=payments,
         billing=paying.billing,
+        gate=paying.billing.spending_gate(gate_rule),
         country_header="cf-ipcountry",
     )
     _, secret = paying.accounts.create_key(
