@@ -9,13 +9,16 @@ S3  a document's keys that begin with "_" are the sandbox's own and are never sh
 import json
 import os
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ileen.base.clock import SECOND, Clock
 from ileen.sandbox.stripe.errors import Json, no_such
+
+Entropy = Callable[[int], bytes]
+"""Where ids come from: as many bytes as asked for. The system's, or a seeded source that a simulated world replays."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS object (
@@ -74,11 +77,12 @@ class Tx:
     now: int  # Unix seconds on the sandbox's clock
     base_url: str
     cause: Cause = Cause()
+    entropy: Entropy = os.urandom
     delivered_inline: list[int] = field(default_factory=list[int])  # deliveries to make before the answer is sent
 
     def mint(self, prefix: str) -> str:
         """Return a fresh id in Stripe's form."""
-        return f"{prefix}_{random_text(24)}"
+        return f"{prefix}_{random_text(24, self.entropy)}"
 
     def find(self, kind: str, id_: str | None) -> Json | None:
         """Return a copy of a document, or None."""
@@ -149,13 +153,14 @@ class Tx:
 class State:
     """The open file. Not safe for use from two threads: the server is one event loop."""
 
-    def __init__(self, path: Path | None, clock: Clock) -> None:
-        """Open or create the file at `path`; None keeps everything in memory."""
+    def __init__(self, path: Path | None, clock: Clock, *, entropy: Entropy = os.urandom) -> None:
+        """Open or create the file at `path`; None keeps everything in memory. Ids are drawn from `entropy`."""
         self._connection = sqlite3.connect(path or ":memory:", isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_TABLES)
         self._clock = clock
+        self._entropy = entropy
         self._offset = 0
         self.base_url = ""
         with self.transaction() as tx:
@@ -173,7 +178,13 @@ class State:
         """Open a transaction; it is committed at the end, or undone by whatever is raised inside."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            yield Tx(self._connection, now=self.now(), base_url=self.base_url, cause=cause or Cause())
+            yield Tx(
+                self._connection,
+                now=self.now(),
+                base_url=self.base_url,
+                cause=cause or Cause(),
+                entropy=self._entropy,
+            )
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
@@ -199,9 +210,9 @@ class State:
         self._connection.close()
 
 
-def random_text(length: int) -> str:
-    """Return letters and digits from the operating system's randomness."""
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(length))
+def random_text(length: int, entropy: Entropy = os.urandom) -> str:
+    """Return letters and digits, drawn from the operating system's randomness unless told otherwise."""
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in entropy(length))
 
 
 def _index(body: Json, name: str) -> str | None:
