@@ -9,7 +9,7 @@ UV := $(shell command -v uv || echo .cache/uv/bin/uv)
 RUN := .venv/bin
 ARGS ?=
 
-.PHONY: up test check bench env browser
+.PHONY: up test check bench simulate env browser
 
 up: env
 	@exec $(RUN)/ileen up $(ARGS)
@@ -25,6 +25,10 @@ check: env
 
 bench: env
 	@$(RUN)/python bench/run.py $(ARGS)
+
+# Thousands of simulated worlds of buyers, agents and faults: make simulate ARGS="--seeds 5000"
+simulate: env
+	@PYTHONPATH=tests $(RUN)/python -m simulation $(ARGS)
 
 # The environment follows uv.lock; everything it says goes to standard error, which leaves standard output to us.
 env: $(UV)

@@ -349,3 +349,12 @@ def test_an_unknown_lever_position_is_refused(stripe_sandbox: StripeSandbox) -> 
     ):  # fmt: skip
         with pytest.raises(AssertionError):
             stripe_sandbox.control(lever, **given)
+
+
+def test_an_open_invoice_of_a_deleted_customer_can_be_voided(stripe_sandbox: StripeSandbox) -> None:
+    """Found by the simulated world, seed 29: a purchase could never end."""
+    customer = stripe_sandbox.customer()
+    invoice = stripe_sandbox.open_invoice(customer.id)
+    stripe_sandbox.client.v1.customers.delete(customer.id)
+
+    assert stripe_sandbox.client.v1.invoices.void_invoice(invoice.id).status == "void"

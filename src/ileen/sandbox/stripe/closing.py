@@ -140,8 +140,10 @@ def _apply_balance(body: Json, customer: Json) -> None:
 
 
 def _return_balance(tx: Tx, body: Json) -> None:
-    """Give back what finalization took from, or put on, the customer's balance."""
-    customer = tx.get("customer", body["customer"])
+    """Give back what finalization took from, or put on, the customer's balance; a deleted customer has none."""
+    customer = tx.find("customer", body["customer"])
+    if customer is None or customer.get("_deleted"):
+        return
     customer["balance"] += body["starting_balance"] - (body["ending_balance"] or 0)
     events.update(tx, customer, "customer.updated")
 
