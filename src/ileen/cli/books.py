@@ -10,11 +10,10 @@ from rich.progress import Progress
 from ileen.app import App
 from ileen.base.clock import SECOND, Instant, to_instant, to_text
 from ileen.base.errors import NotFound, PaymentsDisabled, RequestInvalid
-from ileen.base.ids import HoldId, LotId, body, is_id, wallet_of
+from ileen.base.ids import HoldId, body, is_id, wallet_of
 from ileen.base.money import parse, write
 from ileen.cli.show import AccountOption, Json, console, opened, print_json, show, show_one, the_account
 from ileen.ledger.audit import audit as audit_books
-from ileen.ledger.model import Fund, Source
 from ileen.payments.reconcile import books as compare_books
 from ileen.pricing import Tariff, TokenUsage
 
@@ -92,17 +91,7 @@ def grant(
     if not reason.strip():
         raise RequestInvalid("A grant needs a reason.", field="reason")
     with opened() as app:
-        lot = LotId(app.ids.mint("lot"))
-        receipt = app.ledger.run(
-            Fund(
-                wallet=wallet_of(the_account(app, account)),
-                key=f"grant:{key or lot}",
-                lot=lot,
-                amount=parse(amount),
-                source=Source.BONUS,
-                reason=reason,
-            )
-        )
+        receipt = app.accounts.grant(the_account(app, account), amount=parse(amount), reason=reason, key=key)
         fields = {"lot": receipt.ref, "amount": write(receipt.amount), "settled": write(receipt.settled)}
         show_one({**fields, "replayed": receipt.replayed}, as_json=as_json, title="Bonus granted (credits)")
 

@@ -16,15 +16,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ileen import __version__
+from ileen.accounts.audit import SYSTEM
 from ileen.app import App
 from ileen.base import log
 from ileen.base.errors import KeyInvalid
-from ileen.base.ids import AccountId, LotId, wallet_of
+from ileen.base.ids import AccountId
 from ileen.base.money import NANO
 from ileen.cli.children import children
 from ileen.cli.sandbox import INBOX, LLM, STRIPE, connect, wanted
 from ileen.cli.show import Json, console, print_json
-from ileen.ledger.model import Fund, Source
 from ileen.settings import SettingInvalid, Settings
 from ileen.store.engine import Database
 
@@ -144,16 +144,7 @@ def _demo(app: App, path: Path) -> _Demo:
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
             file.write(msgspec.json.encode(demo))
         fresh.replace(path)
-    app.ledger.run(
-        Fund(
-            wallet=wallet_of(demo.account),
-            key="grant:demo",
-            lot=LotId(app.ids.mint("lot")),
-            amount=_DEMO_BONUS,
-            source=Source.BONUS,
-            reason="Welcome",
-        )
-    )
+    app.accounts.grant(demo.account, amount=_DEMO_BONUS, reason="Welcome", key="demo", by=SYSTEM)
     return demo
 
 

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import select
 
 from ileen.accounts import ALL, READ, Accounts
+from ileen.accounts.audit import AuditEvent, events
 from ileen.base.clock import ManualClock
 from ileen.base.errors import AmountInvalid, CapReached, KeyInvalid, NotFound, RequestInvalid
-from ileen.base.ids import AccountId, HoldId, KeyId, RandomIds, wallet_of
+from ileen.base.ids import AccountId, HoldId, KeyId, LotId, RandomIds, wallet_of
 from ileen.base.money import NANO
 from ileen.ledger import Ledger
 from ileen.ledger.model import Attribution, Authorize, Fund, Source
@@ -51,6 +52,48 @@ def test_an_account_is_created_with_its_wallet(accounts: Accounts, ledger: Ledge
     assert accounts.list() == [account]
     wallet = ledger.wallet(wallet_of(account.id))
     assert (wallet.time_zone, wallet.debt_max, wallet.settled) == ("Europe/Berlin", NANO, 0)
+
+
+def granted(database: Database, account: AccountId) -> list[AuditEvent]:
+    with database.read() as connection:
+        found = events(connection, account_id=account, limit=10)
+    return [event for event in found if event.action == "credits.granted"]
+
+
+def test_a_grant_is_on_record_with_its_reason(accounts: Accounts, ledger: Ledger, database: Database) -> None:
+    account = accounts.create("Ada")
+
+    receipt = accounts.grant(account.id, amount=3 * NANO, reason="a lost evening", key=None)
+    accounts.grant(account.id, amount=NANO, reason="another", key=None)
+
+    assert ledger.wallet(wallet_of(account.id)).bonus == 4 * NANO
+    _, first = granted(database, account.id)
+    assert (first.actor, first.subject) == ("operator", receipt.ref)
+    assert first.detail == {"amount": "3.00", "reason": "a lost evening"}
+
+
+def test_a_grant_with_the_same_key_gives_and_is_noted_once(
+    accounts: Accounts, ledger: Ledger, database: Database
+) -> None:
+    account = accounts.create("Ada")
+    for _ in range(3):
+        accounts.grant(account.id, amount=NANO, reason="sorry", key="case-7")
+
+    assert ledger.wallet(wallet_of(account.id)).bonus == NANO
+    assert len(granted(database, account.id)) == 1
+
+
+def test_a_grant_cut_off_before_its_record_is_noted_by_asking_again(
+    accounts: Accounts, ledger: Ledger, database: Database, ids: RandomIds
+) -> None:
+    account = accounts.create("Ada")
+    lot = LotId(ids.mint("lot"))
+    given = {"amount": NANO, "source": Source.BONUS, "reason": "sorry"}
+    ledger.run(Fund(wallet=wallet_of(account.id), key="grant:case-7", lot=lot, **given))
+
+    accounts.grant(account.id, amount=NANO, reason="sorry", key="case-7")
+
+    assert [event.subject for event in granted(database, account.id)] == [lot]
 
 
 def test_creating_again_with_the_same_id_completes_what_a_crash_left(
