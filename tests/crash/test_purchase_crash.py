@@ -53,15 +53,12 @@ LEDGER = ["ledger.lane.loaded:2", "ledger.lane.written:2", "ledger.lane.committe
 
 
 @pytest.fixture
-def shop(tmp_path: Path, stripe_sandbox: StripeSandbox) -> Iterator[Shop]:
-    database = Database.open(f"sqlite:///{tmp_path}/ileen.sqlite3")
-    database.migrate()
-    ledger = Ledger(database)
+def shop(sqlite_database: Database, stripe_sandbox: StripeSandbox) -> Iterator[Shop]:
+    ledger = Ledger(sqlite_database)
     ledger.start()
-    with open_shop(database, ledger, stripe_sandbox) as opened:
+    with open_shop(sqlite_database, ledger, stripe_sandbox) as opened:
         yield opened
     ledger.stop()
-    database.close()
 
 
 def buy_until_killed(shop: Shop, point: str, *, card: str) -> str:

@@ -1,7 +1,6 @@
 """The payments room on both databases, with one offline Stripe per module."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,13 +28,10 @@ def shop(database: Database, ledger: Ledger, stripe_sandbox: StripeSandbox) -> I
 
 
 @pytest.fixture
-def sqlite_shop(tmp_path: Path, stripe_sandbox: StripeSandbox) -> Iterator[Shop]:
+def sqlite_shop(sqlite_database: Database, stripe_sandbox: StripeSandbox) -> Iterator[Shop]:
     """A shop on SQLite alone, for long tables of what Stripe may do, which no database of ours sees."""
-    database = Database.open(f"sqlite:///{tmp_path}/ileen.sqlite3")
-    database.migrate()
-    ledger = Ledger(database)
+    ledger = Ledger(sqlite_database)
     ledger.start()
-    with open_shop(database, ledger, stripe_sandbox) as opened:
+    with open_shop(sqlite_database, ledger, stripe_sandbox) as opened:
         yield opened
     ledger.stop()
-    database.close()

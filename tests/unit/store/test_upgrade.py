@@ -40,8 +40,8 @@ def insert(database: Database, table: str, *rows: dict) -> None:
         connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), list(rows))
 
 
-def test_an_older_ledger_keeps_its_facts_and_their_protection(database_url: str) -> None:
-    database = Database.open(database_url)
+def test_an_older_ledger_keeps_its_facts_and_their_protection(empty_database_url: str) -> None:
+    database = Database.open(empty_database_url)
     migrate(database, "0005")
     insert(database, "entry", ENTRY)
     insert(database, "hold", HOLD)
