@@ -119,7 +119,8 @@ class Shop:
     def buy(self, account: AccountId, cents: int = 5000, *, key: str = "key-1", **given: Any) -> Purchase:
         """Ask for the total, then buy."""
         quoted = given.pop("quoted_total", None) or self.payments.quote(account, cents).total
-        return self.payments.buy(account, cents, quoted_total=quoted, key=key, by=None, evidence=EVIDENCE, **given)
+        given.setdefault("evidence", EVIDENCE)
+        return self.payments.buy(account, cents, quoted_total=quoted, key=key, by=None, **given)
 
     def arm(self, kind: str, method: str, path: str, *, count: int = 1, **more: Any) -> None:
         """Have Stripe fail. The room's own client repeats nothing in tests, so that no fault is hidden."""

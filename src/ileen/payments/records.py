@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ileen.base.clock import Instant
 from ileen.base.errors import KeyReused, NotFound
 from ileen.base.ids import AccountId, PurchaseId, is_id
-from ileen.payments.model import ENDED
+from ileen.payments.model import ENDED, PurchaseState
 from ileen.payments.rules import Record
 from ileen.store.schema import purchase as table
 from ileen.store.schema import purchase_key as keys
@@ -110,6 +110,18 @@ def of_account(
     query = select(table).where(table.c.account_id == account).order_by(table.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(table.c.id < before)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def newest(
+    connection: Connection, *, account: AccountId | None, state: PurchaseState | None, limit: int
+) -> list[Record]:
+    """Return the newest purchases, of all accounts and in all states unless one is named."""
+    query = select(table).order_by(table.c.id.desc()).limit(limit)
+    if account is not None:
+        query = query.where(table.c.account_id == account)
+    if state is not None:
+        query = query.where(table.c.state == state.value)
     return [_record(row) for row in connection.execute(query)]
 
 
