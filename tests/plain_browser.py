@@ -1,9 +1,10 @@
 """A browser without script: it reads pages, fills forms in and presses buttons, as a person does."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx2
@@ -13,7 +14,7 @@ _VOID = {"input", "link", "meta", "br", "hr", "img"}
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, what is in it, and its buttons by what they say."""
+    """A form of a page: where it goes ("" is the page itself), what is in it, and its buttons by what they say."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Page(HTMLParser):
         self.links: dict[str, str] = {}
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.labels: set[str] = set()
+        self.ids: set[str] = set()
         self._words: list[str] = []
         self._open: list[tuple[str, dict[str, str], int]] = []
         self._select = ""
@@ -46,10 +48,11 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self.tags.append((tag, given))
+        self.ids.add(given.get("id", ""))
         if tag not in _VOID:
             self._open.append((tag, given, len(self._words)))
         if tag == "form":
-            self.forms.append(Form(given["action"]))
+            self.forms.append(Form(given.get("action", "")))
         elif tag == "label" and "for" in given:
             self.labels.add(given["for"])
         elif tag in {"input", "select", "textarea"} and self.forms and "name" in given:
@@ -77,6 +80,22 @@ class Page(HTMLParser):
         elif kind not in {"radio", "checkbox"} or "checked" in given:
             form.fields[given["name"]] = given.get("value", "")
 
+    @property
+    def errors(self) -> dict[str, str]:
+        """The sentences of the error summary by the id each leads to."""
+        sentences = {href[1:]: said for said, href in self.links.items() if href.startswith("#") and href != "#main"}
+        dangling = sentences.keys() - self.ids
+        assert not dangling, f"the summary leads to {dangling}, which the page does not have"
+        return sentences
+
+    def form_with(self, button: str) -> tuple[Form, dict[str, str]]:
+        """Find the form that has this button; return it and what the button itself sends."""
+        for form in self.forms:
+            for said, name, value in form.buttons:
+                if button in said:
+                    return form, {name: value} if name else {}
+        raise AssertionError(f"no button {button!r} on {self.url}: {[form.buttons for form in self.forms]}")
+
     def unlabelled(self) -> Iterator[str]:
         """Name the fields that have no label of their own."""
         inside_label = [given for tag, given, _ in self._open if tag == "label"]
@@ -101,14 +120,40 @@ class Browser:
 
     def press(self, page: Page, button: str, **typed: str) -> Page:
         """Fill in the form that has this button, and press it."""
-        for form in page.forms:
-            for said, name, value in form.buttons:
-                if button in said:
-                    unknown = typed.keys() - form.names
-                    assert not unknown, f"the form has no {unknown}"
-                    given = {**form.fields, **typed, **({name: value} if name else {})}
-                    return Page(self._client.post(urljoin(page.url, form.action), data=given))
-        raise AssertionError(f"no button {button!r} on {page.url}: {[form.buttons for form in page.forms]}")
+        form, sent = page.form_with(button)
+        return Page(self._client.post(urljoin(page.url, form.action), data=filled(form, typed) | sent))
 
     def close(self) -> None:
         self._client.close()
+
+
+class InProcessBrowser:
+    """A browser on an application of this process: keeps cookies, follows redirects, and says where forms are from."""
+
+    def __init__(self, app: Any, url: str, *, agent: str = "Mozilla/5.0 (X11; Linux) Firefox/140.0") -> None:
+        self.client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=app),
+            base_url=url,
+            follow_redirects=True,
+            headers={"accept": "text/html", "user-agent": agent, "sec-fetch-site": "same-origin"},
+        )
+
+    async def open(self, path: str) -> Page:
+        return Page(await self.client.get(path))
+
+    async def send(self, path: str, **fields: str) -> Page:
+        """Send a form that no page of ours showed, with whatever `csrf` is given."""
+        return Page(await self.client.post(path, data=fields))
+
+    async def press(self, page: Page, button: str, *, without: Collection[str] = (), **typed: str) -> Page:
+        """Fill in the form that has this button and press it; `without` names boxes that are unticked."""
+        form, sent = page.form_with(button)
+        fields = {name: value for name, value in filled(form, typed).items() if name not in without}
+        return Page(await self.client.post(urljoin(page.url, form.action), data=fields | sent))
+
+
+def filled(form: Form, typed: dict[str, str]) -> dict[str, str]:
+    """What a form sends once somebody has typed into it."""
+    unknown = typed.keys() - form.names
+    assert not unknown, f"the form has no {unknown}"
+    return form.fields | typed

@@ -112,13 +112,17 @@ def _serve(house: House, request: Request, body: bytes, *, needs: Needs, page: P
 
 
 def let_in(visit: Visit, needs: Needs) -> None:
-    """Let a visit pass to a page, or refuse it. Raises: RequestForged, SessionInvalid, Forbidden."""
-    visit.check_form()
-    if allows(needs, visit.signed):
-        return
-    if visit.signed is None:
+    """Let a visit pass to a page, or refuse it. Raises: SessionInvalid, RequestForged, Forbidden.
+
+    A session that has ended is told before a form's token, which has gone with it: to try such a form again, as a
+    forged one says, would lead in a circle.
+    """
+    allowed = allows(needs, visit.signed)
+    if not allowed and visit.signed is None:
         raise SessionInvalid
-    raise Forbidden("Your role does not allow this.", scope=needs.value)
+    visit.check_form()
+    if not allowed:
+        raise Forbidden("Your role does not allow this.", scope=needs.value)
 
 
 def _refusal(house: House, request: Request, error: Exception) -> Response:
