@@ -75,7 +75,8 @@ class Shop:
         self.database, self.ledger, self.sandbox = database, ledger, sandbox
         self.clock = MovedClock()
         self.ids = RandomIds(self.clock)
-        self.payers = OnePayer()
+        self.payers: Any = OnePayer()
+        self.hooks: dict[str, Any] = {}
         self.accounts = Accounts(database, ledger, clock=self.clock, ids=self.ids)
         self.told: list[dict[str, Any]] = []
         self.alarms: list[str] = []
@@ -97,6 +98,7 @@ class Shop:
             notify=self._notify,
             alarm=self._alarm,
             webhook_secrets=self.secrets,
+            hooks=self.hooks,
         )
 
     def account(self, card: str = "pm_card_visa", **customer: Any) -> AccountId:

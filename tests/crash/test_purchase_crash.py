@@ -3,10 +3,6 @@
 The child runs the room itself, on a database and an offline Stripe that survive it.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +11,12 @@ import pytest
 from ileen.ledger import Ledger
 from ileen.payments.model import PurchaseState
 from ileen.store.engine import Database
+from killing import buy_until_killed
 from shop import Shop, open_shop
 from stripe_sandbox import StripeSandbox, stripe_process, stripe_sandbox
 
 __all__ = ["stripe_process", "stripe_sandbox"]
 
-CHILD = Path(__file__).parent / "purchase_child.py"
 POINTS = [
     f"payments.{step}.{moment}"
     for step, moments in {
@@ -61,33 +57,10 @@ def shop(sqlite_database: Database, stripe_sandbox: StripeSandbox) -> Iterator[S
     ledger.stop()
 
 
-def buy_until_killed(shop: Shop, point: str, *, card: str) -> str:
-    account = shop.account(card=card)
-    payer = shop.payers.payers[account]
-    given = {
-        "database": shop.database.engine.url.render_as_string(hide_password=False),
-        "stripe_url": shop.sandbox.url,
-        "stripe_key": shop.sandbox.secret_key,
-        "account": account,
-        "customer": payer.customer,
-        "card": payer.card,
-        "total": shop.payments.quote(account, 5000).total,
-    }
-    tests = str(Path(__file__).parents[1])
-    child = subprocess.run(
-        [sys.executable, str(CHILD), json.dumps(given)],
-        env={**os.environ, "ILEEN_CRASH_AT": point, "PYTHONPATH": tests},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert child.returncode == -9, f"the process was to be killed at {point}: {child.stdout}{child.stderr}"
-    return account
-
-
 @pytest.mark.parametrize("point", [*POINTS, *LEDGER])
 def test_a_purchase_killed_at_any_step_ends_in_one_charge_and_one_lot(shop: Shop, point: str) -> None:
-    account = buy_until_killed(shop, point, card="pm_card_visa")
+    account = shop.account(card="pm_card_visa")
+    buy_until_killed(shop, account, point)
 
     shop.pass_time(61)  # the lease of the killed process ends
     shop.settle_down()
@@ -102,7 +75,8 @@ def test_a_purchase_killed_at_any_step_ends_in_one_charge_and_one_lot(shop: Shop
 
 @pytest.mark.parametrize("point", FAILING)
 def test_a_declined_purchase_killed_at_any_step_leaves_nothing_to_pay(shop: Shop, point: str) -> None:
-    account = buy_until_killed(shop, point, card="pm_card_chargeCustomerFail")
+    account = shop.account(card="pm_card_chargeCustomerFail")
+    buy_until_killed(shop, account, point)
 
     shop.pass_time(61)
     shop.settle_down()

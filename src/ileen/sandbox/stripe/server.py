@@ -150,13 +150,15 @@ class Server:
     async def _keyed(self, request: Request, fault: Json | None) -> Reply:
         """Claim the idempotency key, meet the fault, execute."""
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        early = _early_fault(fault, request, key)
+        early = _early_fault(fault, request)
         if early:
             await _hold(fault)
             return early
-        if key and key in self._keys_in_use:
+        told_in_use = fault is not None and fault["kind"] == "key_in_use"
+        if told_in_use or (key and key in self._keys_in_use):
+            await _hold(fault)
             with self._state.transaction() as tx:
-                refusal = idempotency.in_use(key, variant(tx, "key_in_use_type"))
+                refusal = idempotency.in_use(key or "", variant(tx, "key_in_use_type"))
             return _answer(refusal.status, refusal.body, request)
         if key:
             self._keys_in_use.add(key)
@@ -285,7 +287,7 @@ def _check_version(request: Request) -> None:
         raise invalid(f"This sandbox speaks API version {API_VERSION} only, not {version}.")
 
 
-def _early_fault(fault: Json | None, request: Request, key: str | None) -> Reply | None:
+def _early_fault(fault: Json | None, request: Request) -> Reply | None:
     """Return the answer of a fault that keeps the request from being executed."""
     match fault["kind"] if fault else None:
         case "error_before":
@@ -299,9 +301,6 @@ def _early_fault(fault: Json | None, request: Request, key: str | None) -> Reply
                 "process is currently accessing it.",
             }[kind]
             return _answer(429, ApiError(429, message, code=kind).body, request)
-        case "key_in_use":
-            refusal = idempotency.in_use(key or "", "idempotency_error")
-            return _answer(refusal.status, refusal.body, request)
         case "bad_gateway":
             return Reply(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", {"content-type": "text/html"})
         case _:
