@@ -8,14 +8,16 @@ T2  the lot's command carries `fund:{purchase}`: however often and from wherever
 T3  the receipt is owed in the transaction that ends the purchase, so it is owed once.
 """
 
+from datetime import datetime, time, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import Connection
 
 from ileen.accounts import Accounts, audit
 from ileen.base import crash
-from ileen.base.clock import SECOND, Clock, Instant, to_text
+from ileen.base.clock import SECOND, Clock, Instant, to_datetime, to_instant, to_text
 from ileen.base.ids import Ids, LotId, PurchaseId, wallet_of
 from ileen.base.money import write
 from ileen.ledger import Ledger
@@ -28,8 +30,9 @@ from ileen.payments.rules import Decision, Record, Step, decide
 from ileen.payments.stripe import Invoice
 from ileen.store.engine import Database
 
-_REFUND_US: Final = 14 * 24 * 3600 * SECOND
-"""How long unused credits can be given back for money: Directive 2011/83/EU, article 9."""
+_REFUND_DAYS: Final = 14
+"""How long unused credits can be given back for money: Directive 2011/83/EU, article 9. Days of the calendar, the one
+of the purchase not counted, until the last hour of the last one: Regulation (EEC, Euratom) 1182/71, article 3."""
 _TRIES_MAX: Final = 10
 _TAX_NOTES: Final = {
     "reverse_charge": "reverse_charge",
@@ -142,7 +145,7 @@ class Settler:
                 account_id=record.account_id,
                 to=record.email,
                 locale=record.locale,
-                values=_receipt_values(settled, invoice, receipt, zone),
+                values=_receipt_values(settled, receipt, zone),
                 key=f"receipt:{record.id}",
             )
             self._note(connection, settled, "purchase.settled", lot=receipt.ref)
@@ -189,7 +192,18 @@ class Settler:
         )
 
 
-def _receipt_values(record: Record, invoice: Invoice, receipt: Receipt, zone: str) -> dict[str, str]:
+def refund_deadline(paid_at: Instant, zone: str) -> Instant:
+    """Return the last second of the fourteenth day after a purchase, where the payer's clocks show it.
+
+    It is some hours more than fourteen times 24, and an hour off where the clocks were changed meanwhile.
+    """
+    here = ZoneInfo(zone)
+    last = to_datetime(paid_at).astimezone(here).date() + timedelta(days=_REFUND_DAYS)
+    # Where clocks go back at midnight that second comes twice: the later one is meant, in the payer's favour.
+    return to_instant(datetime.combine(last, time(23, 59, 59), here).replace(fold=1))
+
+
+def _receipt_values(record: Record, receipt: Receipt, zone: str) -> dict[str, str]:
     assert record.paid_at is not None
     values = {
         "credits": write_cents(record.net),
@@ -198,9 +212,10 @@ def _receipt_values(record: Record, invoice: Invoice, receipt: Receipt, zone: st
         "total": write_cents(record.total),
         "card": record.card_name,
         "invoice_number": record.invoice_number or "",
-        "invoice": invoice.pdf_url or f"/billing/purchases/{record.id}",
+        # Ours, which asks Stripe for the document when it is opened: Stripe's own address is good for some days only.
+        "invoice": f"/billing/invoices/{record.id}",
         "balance": write(receipt.settled),
-        "refundable_until": to_text(Instant(record.paid_at + _REFUND_US)),
+        "refundable_until": to_text(refund_deadline(record.paid_at, zone)),
         "time_zone": zone,
     }
     if record.rate is not None:
