@@ -7,11 +7,14 @@ K1  the table is a copy. A reading that began earlier than the one last kept is 
 K2  the default card cannot be removed here. A card removed here is detached first and forgotten second.
 K3  after a card is detached, a default that names it is cleared at Stripe too: whether Stripe clears it by itself is
     reported both ways.
+K4  if Stripe names no default, the card that is charged then is the default here: whether a first card becomes the
+    default by itself is not documented, and what is shown, kept and charged must not depend on it.
 """
 
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Row, or_, select, update
 
 from ileen.base import crash
@@ -33,7 +36,7 @@ _RENEWAL_SHOWN_US: Final = 30 * 24 * 3600 * SECOND
 
 
 class Card(Struct, frozen=True, kw_only=True):
-    """A saved card. `is_removable` is false for the default; `is_renewed` if its bank replaced it lately."""
+    """A saved card. `is_default`: charged if none is named (K4). `is_renewed`: its bank replaced it lately."""
 
     id: str
     brand: str
@@ -81,6 +84,9 @@ class Cards:
             default = connection.execute(_default_of(account)).scalar()
         now = self._clock.now()
         cards = [_card(row, default=default, now=now) for row in rows]
+        if default is None and cards:
+            charged = _charged(cards)
+            cards = [replace(card, is_default=card is charged) for card in cards]
         return sorted(cards, key=lambda card: not card.is_default)
 
     def refresh(self, account: AccountId) -> list[Card]:
@@ -114,8 +120,7 @@ class Cards:
                 if card.id == wanted:
                     return card
             raise NotFound(what="card", id=wanted[:64])
-        usable = [card for card in cards if not card.is_expired]
-        return next(iter(usable or cards), None)
+        return _charged(cards) if cards else None
 
     def account_of(self, card_id: str) -> AccountId | None:
         """Return the account a card is or was saved for: a card that was detached no longer names its customer."""
@@ -171,6 +176,11 @@ class Cards:
         renewed = mine & or_(*other)
         connection.execute(update(table).where(renewed).values(renewed_at=self._clock.now()))
         connection.execute(update(table).where(mine).values(**values, removed_at=None))
+
+
+def _charged(cards: list[Card]) -> Card:
+    """Return the first card that has not expired; the first if all have."""
+    return next((card for card in cards if not card.is_expired), cards[0])
 
 
 def _rows_of(account: AccountId):  # SQLAlchemy's own generic type

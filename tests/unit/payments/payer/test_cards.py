@@ -90,7 +90,7 @@ def test_the_last_card_removed_at_stripe_leaves_no_default(paying: Paying, varia
 
 
 @pytest.mark.parametrize("variant", ["cleared", "stale"])
-def test_without_a_default_the_newest_usable_card_is_charged(paying: Paying, variant: str) -> None:
+def test_without_a_default_at_stripe_the_card_that_is_charged_is_the_default(paying: Paying, variant: str) -> None:
     paying.sandbox.control("doubts", detach_default=variant)
     other = paying.add_card("4000002500003155", default=False)
     default = paying.add_card()
@@ -98,8 +98,20 @@ def test_without_a_default_the_newest_usable_card_is_charged(paying: Paying, var
 
     cards = paying.billing.refreshed_cards(paying.account.id)
 
-    assert [(card.id, card.is_removable) for card in cards] == [(other, True)]
+    assert [(card.id, card.is_default, card.is_removable) for card in cards] == [(other, True, False)]
     assert paying.billing.payer(paying.account.id, card=None).card == other
+
+
+@pytest.mark.parametrize("variant", ["no", "yes"])
+def test_a_first_card_is_the_default_whether_stripe_makes_it_so_or_not(paying: Paying, variant: str) -> None:
+    paying.sandbox.control("doubts", first_card_default=variant)
+    card = paying.add_card(default=False)
+
+    (shown,) = paying.billing.cards(paying.account.id)
+
+    assert (shown.id, shown.is_default) == (card, True)
+    with pytest.raises(CardIsDefault):
+        paying.billing.remove_card(paying.account.id, card)
 
 
 def test_an_expired_card_is_shown_as_such_and_another_is_charged(paying: Paying) -> None:
