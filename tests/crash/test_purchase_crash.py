@@ -4,7 +4,6 @@ The child runs the room itself, on a database and an offline Stripe that survive
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
