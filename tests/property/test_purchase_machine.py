@@ -65,8 +65,10 @@ class Purchase(RuleBasedStateMachine):
             self.pay()
         elif outcome == "rejected" and status in {"requires_action", "processing"}:
             self.intent("requires_payment_method", "payment_intent_authentication_failure")
-        elif outcome in {"void", "uncollectible"}:
+        elif outcome == "uncollectible":
             self.invoice = replace(self.invoice, status=outcome)
+        elif outcome == "void":
+            self.void()
 
     @rule(seconds=st.sampled_from([1, 60, 600, 3600, 90_000]))
     def time_passes(self, seconds: int) -> None:
@@ -145,9 +147,7 @@ class Purchase(RuleBasedStateMachine):
             case Step.PAY | Step.PAY_AGAIN:
                 self.order(f"pay:{self.record.attempt}", bank, answered=answered)
             case Step.VOID:
-                assert self.invoice is not None
-                if self.invoice.status in {"open", "uncollectible"}:
-                    self.invoice = replace(self.invoice, status="void")
+                self.void()
             case Step.DELETE:
                 assert self.invoice is not None and self.invoice.status == "draft"
                 self.invoice = None
@@ -179,8 +179,15 @@ class Purchase(RuleBasedStateMachine):
             code = "insufficient_funds" if bank == "declines" else "invoice_payment_intent_requires_action"
             self.record = replace(self.record, decline_code=code)
 
+    def void(self) -> None:
+        """Void an invoice, and its payment with it; refused while the bank is still deciding."""
+        assert self.invoice is not None
+        pondering = self.invoice.intent is not None and self.invoice.intent.status == "processing"
+        if self.invoice.status in {"open", "uncollectible"} and not pondering:
+            self.invoice = replace(self.invoice, status="void", intent=None)
+
     def pay(self) -> None:
-        assert self.invoice is not None and self.invoice.status == "open"
+        assert self.invoice is not None and self.invoice.status in {"open", "uncollectible"}
         self.charges += 1
         paid = (PaidBy(id="inpay_1", status="paid", amount=5950, intent_id="pi_1"),)
         self.invoice = replace(self.invoice, status="paid", payments=paid, intent=None, amount_remaining=0)

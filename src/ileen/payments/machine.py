@@ -130,10 +130,7 @@ class _Drive:
                 return self._pause()
             if refused is not None and _same(refused[0], decision.step):
                 if decision.step not in _REFUSABLE:
-                    _log.error(
-                        "payments.invoice.stuck", purchase=self._record.id, step=decision.step, reason=refused[1]
-                    )
-                    return self._machine.policy.look_us
+                    return self._stuck(decision.step, refused[1])
                 decision = _given_up(refused[1])
             is_fresh = decision.step in _WRITES_ONLY
             try:
@@ -141,6 +138,18 @@ class _Drive:
             except (StripeRefused, LocationInvalid) as error:
                 refused = decision.step, error.detail  # what was refused may have happened: a fresh read decides
         raise AssertionError(f"purchase {self._record.id} does not come to an end")
+
+    def _stuck(self, step: Step, reason: str) -> int:
+        """Come back later for what Stripe refuses to end; after a day it is the operator's, told once.
+
+        A payment that the bank still decides on keeps its invoice from being voided, for minutes or hours.
+        """
+        _log.error("payments.invoice.stuck", purchase=self._record.id, step=step, reason=reason)
+        policy = self._machine.policy
+        if self._record.alarm is None and self._now() - self._record.created_at >= policy.stuck_us:
+            alarm = f"Stripe refuses to {step.value} invoice {self._record.invoice_id}: {reason}"
+            self._change("stuck", detail=reason, alarm=alarm)
+        return policy.look_us
 
     def _do(self, invoice: Invoice | None, decision: Decision) -> None:
         if decision.step in self._calls:

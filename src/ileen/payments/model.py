@@ -182,5 +182,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     """How long one process has a purchase to itself between two recorded steps; outlives the slowest call."""
     look_us: int = 30 * SECOND
     """How often a purchase that waits (for the bank, for the payer) is read again at Stripe."""
+    stuck_us: int = 86_400 * SECOND
+    """How old a purchase is when the operator is told that Stripe refuses to end it."""
     again_us: int = 5 * SECOND
     """How soon a purchase is looked at again after a call whose outcome is not known."""

@@ -354,3 +354,25 @@ def test_an_ended_purchase_cannot_be_called_off(shop: Shop) -> None:
 
     with pytest.raises(PurchaseClosed):
         shop.payments.cancel(account, bought.id)
+
+
+def test_the_operator_is_told_once_of_an_invoice_that_stripe_refuses_to_end(shop: Shop) -> None:
+    """A void refused for good used to be tried for ever with a line in the log; the account could not buy again."""
+    shop.sandbox.control("settings", processing_s=10 * 86_400)
+    account = shop.account(card=ASKS)
+    waiting = shop.buy(account)
+    assert waiting.invoice is not None
+    shop.authenticate(waiting.invoice)
+    shop.payments.cancel(account, waiting.id)
+    shop.work()
+    assert shop.alarms == [], "a bank may take its time"
+
+    for _ in range(3):
+        shop.pass_time(86_400)
+        shop.work()
+
+    assert len(shop.alarms) == 1
+    assert waiting.invoice in shop.alarms[0]
+    shop.pass_time(10 * 86_400)
+    shop.work()
+    assert shop.payments.purchase(account, waiting.id).state is PurchaseState.SETTLED
