@@ -14,7 +14,6 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, delete, insert, select
 
 from ileen.accounts import persons
-from ileen.accounts.form import check_text
 from ileen.accounts.means import Means
 from ileen.accounts.persons import NewPerson
 from ileen.accounts.provider import Identity, OpenIdClient
@@ -25,7 +24,7 @@ from ileen.accounts.sign_up import found_account
 from ileen.accounts.tokens import hash_token, mint_token
 from ileen.accounts.who import PersonId, Role, SignedIn, Visitor
 from ileen.base import crash
-from ileen.base.errors import IdentityRefused, IdentityUnconnected
+from ileen.base.errors import IdentityRefused, IdentityUnconnected, RequestInvalid
 from ileen.base.ids import AccountId
 from ileen.catalogue import locale_of
 from ileen.store.schema import identity as identities_table
@@ -33,6 +32,7 @@ from ileen.store.schema import oidc_flow as flows_table
 
 _LIFETIME_S: Final = 600
 """How long somebody may take at the provider's page: passwords, second factors, a lost phone."""
+_NAME_CHARACTERS_MAX: Final = 120
 
 
 class Connected(Struct, frozen=True, kw_only=True):
@@ -139,10 +139,10 @@ class Oidc:
     def _make(self, connection: Connection, identity: Identity, account_id: AccountId) -> PersonId:
         if identity.email is None or not identity.email_verified:
             raise IdentityRefused(reason="it has no confirmed e-mail address")
-        email = persons.check_address(identity.email)
+        email = _address_of(identity.email)
         new = NewPerson(
             email=email,
-            name=check_text(identity.name or email.partition("@")[0], field="name", length_max=1000)[:120],
+            name=_name_of(identity, email),
             locale=locale_of(identity.locale),
             time_zone="UTC",
             password_hash=None,
@@ -166,3 +166,17 @@ class Oidc:
 def _owner_of(connection: Connection, identity: Identity) -> PersonId | None:
     mine = and_(identities_table.c.issuer == identity.issuer, identities_table.c.subject == identity.subject)
     return connection.execute(select(identities_table.c.person_id).where(mine)).scalar_one_or_none()
+
+
+def _address_of(email: str) -> str:
+    """Return the provider's address, if we could write to it. Raises: IdentityRefused."""
+    try:
+        return persons.check_address(email)
+    except RequestInvalid as error:
+        raise IdentityRefused(reason="its e-mail address cannot be one") from error
+
+
+def _name_of(identity: Identity, email: str) -> str:
+    """Return the provider's name as ours can be: nobody is kept out by what their company's directory calls them."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in identity.name or "")
+    return " ".join(printable.split())[:_NAME_CHARACTERS_MAX].strip() or email.partition("@")[0]
