@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, literal, select, update
 
 from ileen.accounts.audit import OPERATOR, note
 from ileen.accounts.form import check_text, invalid
@@ -191,6 +191,23 @@ class Hosts:
             origins=frozenset(row.origins.split()),
             expires_at=row.expires_at,
         )
+
+    def names_origin(self, token: str, origin: str) -> bool:
+        """Tell whether the UI session of a token, living or ended, was made for a web origin."""
+        query = select(sessions_table.c.origins).where(sessions_table.c.token_hash == hash_token(token))
+        with self._database.read() as connection:
+            origins = connection.execute(query).scalar_one_or_none()
+        return origins is not None and origin in origins.split()
+
+    def knows_origin(self, origin: str) -> bool:
+        """Tell whether any living UI session was made for a web origin."""
+        if not _is_origin(origin):
+            return False
+        table = sessions_table
+        named = (literal(" ") + table.c.origins + " ").contains(f" {origin} ", autoescape=True)
+        living = and_(named, table.c.revoked_at.is_(None), table.c.expires_at > self._clock.now())
+        with self._database.read() as connection:
+            return connection.execute(select(table.c.id).where(living).limit(1)).first() is not None
 
     def _note(
         self,

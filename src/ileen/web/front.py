@@ -1,10 +1,12 @@
 """The front door: one ASGI application that gives every request an id and sends it to the right room.
 
 Owns: routing between the gateway, the API and the pages before any framework code, request ids, the limit on bodies.
+Cross-origin requests of the API go through `cors` first.
 Refuses to know: what any of them answers.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any, Final, Protocol
 
 from ileen.accounts import Accounts
@@ -19,6 +21,7 @@ from ileen.payments.gate import SpendingGate
 from ileen.pricing import Prices
 from ileen.store.engine import Database
 from ileen.web.api import build_api
+from ileen.web.cors import Cors
 from ileen.web.house import House
 from ileen.web.pages import site
 from ileen.web.problems import MEDIA_TYPE, encode, request_id
@@ -34,6 +37,8 @@ API_BODY_BYTES_MAX: Final = 1024 * 1024
 
 _GATEWAY_PREFIXES: Final = ("/openai/", "/anthropic/")
 _API_PREFIXES: Final = ("/v1/", "/hooks/")
+_SHARED_PREFIX: Final = "/v1/"
+"""What pages of other origins may use, with a UI session's token."""
 _API_PATHS: Final = frozenset({"/healthz", "/openapi.json"})
 
 
@@ -69,8 +74,9 @@ class WebSettings(Protocol):
 class Front:
     """The ASGI application of one server process."""
 
-    def __init__(self, *, api: Asgi, pages: Asgi, gateway: Asgi, ids: Ids) -> None:
+    def __init__(self, *, api: Asgi, pages: Asgi, gateway: Asgi, cors: Cors, ids: Ids) -> None:
         self._api = api
+        self._cors = cors
         self._pages = pages
         self._gateway = gateway
         self._ids = ids
@@ -90,7 +96,11 @@ class Front:
             await _answer(send, NotFound("There is nothing at this path.", what="path", id=""))
         else:
             room = self._api if path in _API_PATHS or path.startswith(_API_PREFIXES) else self._pages
-            await self._serve(room, scope, receive, send)
+            serve = partial(self._serve, room)
+            if path.startswith(_SHARED_PREFIX):
+                await self._cors.serve(serve, scope, receive, send)
+            else:
+                await serve(scope, receive, send)
 
     async def _serve(self, room: Asgi, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         try:
@@ -138,7 +148,7 @@ def build(
         gate=gate,
         country_header=country_header,
     )
-    return Front(api=build_api(house), pages=site.build(house), gateway=gateway, ids=ids)
+    return Front(api=build_api(house), pages=site.build(house), gateway=gateway, cors=Cors(people.hosts), ids=ids)
 
 
 def _with_request_id(send: Send, given: str) -> Send:
