@@ -15,6 +15,7 @@ from ileen.accounts.means import Means
 from ileen.accounts.members import Members
 from ileen.accounts.oidc import Oidc
 from ileen.accounts.provider import OpenIdClient, Provider
+from ileen.accounts.purge import purge
 from ileen.accounts.register import Accounts
 from ileen.accounts.sessions import Sessions
 from ileen.accounts.sign_in import SignIns
@@ -29,7 +30,7 @@ from ileen.store.engine import Database
 from ileen.store.schema import person as persons_table
 
 SWEEP: Final = "people.sweep"
-"""The kind of job that forgets throttles of the past."""
+"""The kind of job that forgets what has had its time: throttles, sessions, links, sign-ups."""
 _SWEEP_EVERY_S: Final = 600
 
 
@@ -74,6 +75,7 @@ class People:
             self._means.note(connection, "person.changed", signed.person.id, by=signed.person.id)
 
     def sweep(self, _: Job | None = None) -> None:
-        """Delete what only slowed somebody down in the past."""
+        """Delete what only slowed somebody down in the past, and what ended more than a day ago."""
         with self._means.database.write() as connection:
             throttle.sweep(connection, now=self._means.clock.now())
+            purge(connection, now=self._means.clock.now())

@@ -607,3 +607,41 @@ def test_throttles_of_the_past_are_swept(world: World) -> None:
     world.people.sweep()
 
     assert world.count(schema.throttle) == 0
+
+
+PURGED = (schema.session, schema.mail_link, schema.sign_up, schema.invitation, schema.ui_session)
+
+
+def test_what_has_ended_is_purged_a_day_later_and_the_record_stays(world: World) -> None:
+    ada = world.join()
+    world.ask("late@example.com", visitor=PHONE)
+    world.people.sign_ins.ask_for_link(ADA, kind="sign_in", visitor=LAPTOP)
+    invite(world, ada, "bob@example.com")
+    host, _ = world.people.hosts.create_key("shop")
+    hosted, _ = world.people.hosts.open_account(host, reference="r", name="H", email=None, time_zone="UTC")
+    asked = {"scopes": ["balance:read"], "origins": ["https://app.example.com"], "ttl_s": 900, "host_user": None}
+    world.people.hosts.open_ui_session(host, hosted.id, **asked)
+    events = world.count(schema.audit_event)
+
+    world.people.sweep()
+    assert all(world.count(table) for table in PURGED), "nothing has ended yet"
+    world.clock.advance(10 * 24 * 3600)
+    world.people.sweep()
+
+    assert [world.count(table) for table in PURGED] == [0] * len(PURGED)
+    assert (world.count(schema.audit_event), world.count(schema.person), world.count(schema.member)) == (events, 1, 1)
+
+
+def test_what_was_used_or_ended_early_is_kept_a_day_and_what_lives_for_its_time(world: World) -> None:
+    ada = world.join()
+    world.people.sessions.end(ada, ada.session.id)
+    living = world.sign_in()
+
+    world.clock.advance(24 * 3600)
+    world.people.sweep()
+    assert (world.count(schema.session), world.count(schema.sign_up)) == (2, 1)
+    world.clock.advance(1)
+    world.people.sweep()
+
+    assert (world.count(schema.session), world.count(schema.sign_up)) == (1, 0)
+    assert world.signed(living).person.id == ada.person.id
