@@ -147,7 +147,7 @@ def audit(as_json: Json = False) -> None:  # noqa: FBT002
     with opened() as app, Progress(console=console, transient=True, disable=as_json) as bar:
         task = bar.add_task("Checking entries", total=None)
         report = audit_books(app.database, lambda done, total: bar.update(task, completed=done, total=total))
-        breaks = compare_books(app.database, app.ledger, now=app.clock.now())
+        breaks = compare_books(app.database)
     breaches = [*report.breaches, *(each.detail for each in breaks)]
     if as_json:
         print_json({"wallets": report.wallets, "entries": report.entries, "breaches": breaches})

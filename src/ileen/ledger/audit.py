@@ -61,10 +61,7 @@ class _Full(Exception):  # not an error: enough has been found
 
 def audit(database: Database, progress: Progress | None = None, *, clock: Clock | None = None) -> AuditReport:
     """Check every invariant of the ledger on one snapshot. Locks nothing; safe beside running servers."""
-    with database.read() as connection:
-        if database.dialect == "postgresql":
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    with database.snapshot() as connection:
         return _Audit(connection, (clock or SystemClock()).now(), progress).run()
 
 

@@ -3,7 +3,7 @@
 Owns: the queries behind wallet, journal, calls and usage. Refuses to know: how anything came about.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -17,11 +17,13 @@ from ileen.ledger.calendar import windows
 from ileen.ledger.model import Entry, Hold, Lot, Source, Spender, Wallet
 from ileen.ledger.state import burn_order
 from ileen.store import schema
+from ileen.store.engine import byte_order
 
 GROUPS: Final = ("mode", "activity", "model", "key", "run", "day")
 """What usage can be grouped by."""
 
 _USAGE_COLUMNS: Final = ("at", "charge", "input_tokens", "output_tokens", "provider_request_id", "record")
+_STREAMED: Final = {"stream_results": True, "yield_per": 500}
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -76,6 +78,16 @@ def acquired(connection: Connection, source: Source, *, since: Instant, until: I
     span = and_(table.c.source == source.value, table.c.created_at >= since, table.c.created_at < until)
     found = connection.execute(select(table).where(span).order_by(table.c.id))
     return [(WalletId(row.wallet_id), rows.lot_of(row)) for row in found]
+
+
+def by_reference(connection: Connection, source: Source) -> Generator[tuple[WalletId, Lot]]:
+    """Stream all lots of one source in the order of what they say paid for them, a page in memory; close it after."""
+    table = schema.lot
+    reference = func.coalesce(table.c.reference, "")
+    query = select(table).where(table.c.source == source.value).order_by(byte_order(connection, reference), table.c.id)
+    with connection.execute(query, execution_options=_STREAMED) as found:
+        for row in found:
+            yield WalletId(row.wallet_id), rows.lot_of(row)
 
 
 def hold(connection: Connection, id_: WalletId, hold_id: HoldId) -> Hold:

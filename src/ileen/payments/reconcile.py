@@ -6,7 +6,9 @@ Refuses to know: how a break came about, and how it is put right (that is a pers
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from enum import StrEnum
+from itertools import groupby
 from typing import Final
 
 import structlog
@@ -15,7 +17,7 @@ from msgspec import Struct
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.ids import Ids, PurchaseId, WalletId, wallet_of
 from ileen.jobs import Job
-from ileen.ledger import Ledger
+from ileen.ledger import Ledger, reads
 from ileen.ledger.model import Lot, Source
 from ileen.payments import records
 from ileen.payments.amounts import credits_of
@@ -31,6 +33,8 @@ _DAYS_BACK_US: Final = 4 * 24 * 3600 * SECOND
 _GRACE_US: Final = 600 * SECOND
 """How long a purchase may be under way before its state and Stripe's must agree."""
 _SKEW_S: Final = 300
+BREAKS_MAX: Final = 100
+"""How many breaks are told of the whole books: the first ones tell the story."""
 
 _log = structlog.get_logger()
 
@@ -133,14 +137,26 @@ class Reconciler:
             yield _break(BreakKind.INVOICE_STRAY, detail, invoice)
 
 
-def books(database: Database, ledger: Ledger, *, now: Instant) -> list[Break]:
-    """Compare all purchases with all lots of purchases, without asking Stripe."""
-    until = Instant(now + SECOND)
-    lots = _by_reference(ledger.acquired(Source.PURCHASE, since=Instant(0), until=until))
-    with database.read() as connection:
-        purchases = records.created_between(connection, Instant(0), until)
-    breaks = [each for record in purchases for each in compare_lots(record, lots.get(record.id, []))]
-    return breaks + _foreign_lots(database, lots, until)
+def books(database: Database) -> list[Break]:
+    """Compare all purchases with all lots of purchases, on one snapshot; return the first `BREAKS_MAX` breaks.
+
+    Asks nobody. Both are read side by side in the order of the purchases' ids, so that memory is bounded.
+    """
+    breaks: list[Break] = []
+    with (
+        database.snapshot() as connection,
+        closing(records.all_of_them(connection)) as purchases,
+        closing(reads.by_reference(connection, Source.PURCHASE)) as lots,
+    ):
+        by_reference = groupby(lots, key=lambda each: each[1].reference or "")
+        named = ((reference, list(mine)) for reference, mine in by_reference)
+        for record, mine in _side_by_side(purchases, named):
+            if record is not None:
+                breaks += compare_lots(record, mine)
+            breaks += (_foreign(wallet, lot) for wallet, lot in mine if not _is_payer(record, wallet))
+            if len(breaks) >= BREAKS_MAX:
+                break
+    return breaks[:BREAKS_MAX]
 
 
 def compare(record: Record, invoice: Invoice | None, *, now: Instant) -> list[Break]:
@@ -179,12 +195,36 @@ def _foreign_lots(database: Database, lots: Lots, until: Instant) -> list[Break]
     for reference, mine in lots.items():
         with database.read() as connection:
             record = records.lookup(connection, reference)
-        for wallet, lot in mine:
-            known = record is not None and wallet_of(record.account_id) == wallet
-            if not known and lot.created_at < until:
-                detail = f"lot {lot.id} of {wallet} says purchase {reference} paid for it"
-                breaks.append(Break(kind=BreakKind.LOT_FOREIGN, purchase=None, invoice=None, lot=lot.id, detail=detail))
+        breaks += (
+            _foreign(wallet, lot) for wallet, lot in mine if lot.created_at < until and not _is_payer(record, wallet)
+        )
     return breaks
+
+
+def _side_by_side(
+    purchases: Iterator[Record], lots: Iterator[tuple[str, list[tuple[WalletId, Lot]]]]
+) -> Iterator[tuple[Record | None, list[tuple[WalletId, Lot]]]]:
+    """Yield each purchase with the lots that name it, and lots that name none; both come in the order of ids."""
+    record, named = next(purchases, None), next(lots, None)
+    while record is not None or named is not None:
+        if named is None or (record is not None and record.id < named[0]):
+            yield record, []
+            record = next(purchases, None)
+        elif record is None or named[0] < record.id:
+            yield None, named[1]
+            named = next(lots, None)
+        else:
+            yield record, named[1]
+            record, named = next(purchases, None), next(lots, None)
+
+
+def _is_payer(record: Record | None, wallet: WalletId) -> bool:
+    return record is not None and wallet_of(record.account_id) == wallet
+
+
+def _foreign(wallet: WalletId, lot: Lot) -> Break:
+    detail = f"lot {lot.id} of {wallet} says purchase {lot.reference} paid for it"
+    return Break(kind=BreakKind.LOT_FOREIGN, purchase=None, invoice=None, lot=lot.id, detail=detail)
 
 
 def _settled(record: Record, invoice: Invoice | None) -> list[Break]:

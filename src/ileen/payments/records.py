@@ -6,6 +6,7 @@ D2  every change is kept as a step, which the database refuses to alter.
 D3  one open purchase per account, and one purchase per idempotency key: by unique indexes, not by looking first.
 """
 
+from collections.abc import Generator
 from typing import Any, Final
 
 import msgspec
@@ -17,11 +18,13 @@ from ileen.base.errors import KeyReused, NotFound
 from ileen.base.ids import AccountId, PurchaseId, is_id
 from ileen.payments.model import ENDED, PurchaseState
 from ileen.payments.rules import Record
+from ileen.store.engine import byte_order
 from ileen.store.schema import purchase as table
 from ileen.store.schema import purchase_key as keys
 from ileen.store.schema import purchase_step as steps
 
 _DUE_MAX: Final = 200
+_STREAMED: Final = {"stream_results": True, "yield_per": 500}
 
 
 class Overtaken(Exception):  # not an error: somebody else did it
@@ -129,6 +132,14 @@ def created_between(connection: Connection, since: Instant, until: Instant) -> l
     """Return all purchases recorded in a span of time, `until` excluded."""
     query = select(table).where(table.c.created_at >= since, table.c.created_at < until).order_by(table.c.id)
     return [_record(row) for row in connection.execute(query)]
+
+
+def all_of_them(connection: Connection) -> Generator[Record]:
+    """Stream all purchases in the order of their ids, a page in memory; close it after."""
+    query = select(table).order_by(byte_order(connection, table.c.id))
+    with connection.execute(query, execution_options=_STREAMED) as found:
+        for row in found:
+            yield _record(row)
 
 
 def change(

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import psycopg
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, collate, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from ileen.store.bulk import Channel, PostgresqlChannel, SqliteChannel
@@ -83,6 +83,15 @@ class Database:
         with self.engine.connect() as connection, connection.begin():
             yield connection
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Generator[Connection]:
+        """Open a transaction that only reads, on one snapshot, for as long as reading everything takes."""
+        with self.read() as connection:
+            if self.dialect == "postgresql":
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            yield connection
+
     def channel(self) -> Channel:
         """Return a connection of its own for one thread's bulk transactions. It connects when it is first used."""
         return SqliteChannel(self._detached) if self.dialect == "sqlite" else PostgresqlChannel(self._detached)
@@ -117,6 +126,11 @@ def after_commit(connection: Connection, call: Callable[[], None]) -> None:
     For hints within this process only, such as waking a worker: a crash after the commit loses the call.
     """
     connection.info.setdefault(_AFTER_COMMIT, []).append(call)
+
+
+def byte_order(connection: Connection, column: ColumnElement[str]) -> ColumnElement[str]:
+    """Return what to order a column of text by, so that rows come as Python compares them, whatever the locale."""
+    return collate(column, "C") if connection.dialect.name == "postgresql" else column
 
 
 def is_transient(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 from ileen.base.clock import SECOND, Instant
 from ileen.base.ids import LotId, wallet_of
 from ileen.ledger.model import Fund, Source
-from ileen.payments.reconcile import Break, books
+from ileen.payments.reconcile import BREAKS_MAX, Break, books
 from ileen.store import schema
 from shop import Shop
 
@@ -77,7 +77,7 @@ def test_a_lot_without_a_purchase_and_a_second_lot_are_breaks(shop: Shop) -> Non
     fund(shop, account, bought.id)
 
     assert kinds(shop) == ["lot_foreign", "lot_twice"]
-    assert sorted(each.kind.value for each in books(shop.database, shop.ledger, now=shop.clock.now())) == [
+    assert sorted(each.kind.value for each in books(shop.database)) == [
         "lot_foreign",
         "lot_twice",
     ]
@@ -116,3 +116,36 @@ def test_losing_a_purchase_leaves_a_stray_invoice_and_a_foreign_lot(sqlite_shop:
         connection.execute(delete(schema.purchase))
 
     assert kinds(sqlite_shop) == ["invoice_stray", "lot_foreign"]
+
+
+def test_the_whole_books_are_compared_purchase_by_purchase(shop: Shop) -> None:
+    """Lots before, between and behind the purchases, one purchase without a lot and one of another wallet's."""
+    first, second, other = shop.account(), shop.account(), shop.account()
+    one, two, three = shop.buy(first), shop.buy(second), shop.buy(first, key="again")
+    failed = shop.buy(shop.account(card="pm_card_chargeCustomerFail"))
+    assert books(shop.database) == []
+
+    before, behind, between = "pur_" + "0" * 26, "pur_" + "Z" * 26, two.id[:-1] + "~"
+    for reference in (before, between, behind, "", "a purchase", "Z"):
+        fund(shop, other, reference)
+    with shop.database.write() as connection:
+        connection.execute(update(schema.purchase).where(schema.purchase.c.id == one.id).values(account_id=other))
+        connection.execute(update(schema.purchase).where(schema.purchase.c.id == failed.id).values(state="settled"))
+
+    found = [(each.kind.value, each.purchase or each.detail.partition("purchase ")[2]) for each in books(shop.database)]
+
+    foreign = [before, between, behind, "", "a purchase", "Z", one.id]
+    expected = [("lot_foreign", f"{reference} paid for it") for reference in foreign]
+    assert sorted(found) == sorted([*expected, ("lot_missing", failed.id)])
+    assert three.id not in str(found)
+
+
+def test_only_the_first_breaks_of_the_whole_books_are_told(shop: Shop) -> None:
+    account = shop.account()
+    for number in range(BREAKS_MAX + 1):
+        fund(shop, account, f"pur_{number:026}")
+
+    found = books(shop.database)
+
+    assert len(found) == BREAKS_MAX
+    assert f"{0:026}" in found[0].detail and f"{BREAKS_MAX - 1:026}" in found[-1].detail
