@@ -25,6 +25,7 @@ SERVER = """
 import sys
 import uvicorn
 from ileen.accounts import Accounts
+from ileen.accounts.people import People
 from ileen.base.clock import SystemClock
 from ileen.base.ids import RandomIds
 from ileen.ledger import Ledger

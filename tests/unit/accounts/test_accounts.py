@@ -60,10 +60,13 @@ def granted(database: Database, account: AccountId) -> list[AuditEvent]:
     return [event for event in found if event.action == "credits.granted"]
 
 
-def test_a_grant_is_on_record_with_its_reason(accounts: Accounts, ledger: Ledger, database: Database) -> None:
+def test_a_grant_is_on_record_with_its_reason(
+    accounts: Accounts, ledger: Ledger, database: Database, clock: ManualClock
+) -> None:
     account = accounts.create("Ada")
 
     receipt = accounts.grant(account.id, amount=3 * NANO, reason="a lost evening", key=None)
+    clock.advance(1)
     accounts.grant(account.id, amount=NANO, reason="another", key=None)
 
     assert ledger.wallet(wallet_of(account.id)).bonus == 4 * NANO
