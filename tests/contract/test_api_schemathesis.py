@@ -99,6 +99,9 @@ def _app(
 
 
 OPERATIONS = [
+    "open_account",
+    "open_ui_session",
+    "end_ui_session",
     "create_hold",
     "capture_hold",
     "void_hold",

@@ -13,14 +13,23 @@ from msgspec import Struct
 class IleenApiError(Exception):
     """An answer that is an error, or none at all (`status` 0, code `unreachable`).
 
-    `code` is the stable word to branch on, `fields` are the error's own members, such as `needed` and `available`.
+    `code` is the stable word to branch on, `fields` are the error's own members, such as `needed` and `available`,
+    `request_id` is what to quote when asking for help.
     """
 
-    def __init__(self, code: str, status: int, detail: str, fields: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        status: int,
+        detail: str,
+        fields: Mapping[str, object] | None = None,
+        request_id: str | None = None,
+    ) -> None:
         self.code = code
         self.status = status
         self.detail = detail
         self.fields: Mapping[str, object] = fields or {}
+        self.request_id = request_id
         super().__init__(f"{detail} ({code}, HTTP {status})" if status else f"{detail} ({code})")
 
 

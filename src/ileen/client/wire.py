@@ -111,12 +111,13 @@ def read_problem(response: httpx2.Response) -> IleenApiError:
         document = msgspec.json.decode(response.content, type=dict[str, object])
     except msgspec.MsgspecError:
         document = {}
-    known = {"type", "title", "status", "code", "detail"}
+    known = {"type", "title", "status", "code", "detail", "request_id"}
     return IleenApiError(
         str(document.get("code", "http_error")),
         response.status_code,
         str(document.get("detail", response.reason_phrase)),
         {name: value for name, value in document.items() if name not in known},
+        str(document["request_id"]) if "request_id" in document else None,
     )
 
 
