@@ -99,8 +99,8 @@ async def world(database: Database) -> AsyncIterator[World]:
         openai_api_key="k",
         anthropic_base_url=sandbox_url + "/anthropic",
         anthropic_api_key="k",
-        stall_timeout_s=1,
-        call_timeout_s=2,
+        stall_timeout_s=2,
+        call_timeout_s=5,
     )
     prices = Prices.load(fx_rate="0.9")
     gateway = Gateway(ledger=ledger, accounts=accounts, prices=prices, settings=settings, clock=clock, ids=ids)
