@@ -3,6 +3,7 @@
 The browser is ILEEN_CHROMIUM, else the system's Chromium, else the one Playwright installs; none is a failure.
 """
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ _ARGUMENTS = (
 )  # fmt: skip
 PHONE = {"width": 390, "height": 844}
 LAPTOP = {"width": 1280, "height": 900}
+_VISITORS = itertools.count(1)
 
 
 @dataclass
@@ -63,8 +65,9 @@ class Visitor:
         assert not wide, f"{name} is wider than the screen"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Chromium, closed with the module: while Playwright runs, its event loop holds the thread, and no other starts."""
     path = os.environ.get("ILEEN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
@@ -92,8 +95,7 @@ def visitor(
 ) -> Iterator[Visitor]:
     context = browser.new_context(viewport=request.param, locale="en-GB", java_script_enabled=True)
     page = context.new_page()
-    name = request.node.name.replace("test_", "").replace("[", "-").replace("]", "")
-    made = Visitor(page, product, f"{name[:40].strip('_')}@example.com".replace("_", "-"), shots)
+    made = Visitor(page, product, f"visitor-{next(_VISITORS)}@example.com", shots)
     page.on("console", lambda said: said.type == "error" and made.complaints.append(said.text))
     page.on("pageerror", lambda error: made.complaints.append(str(error)))
     yield made
