@@ -91,7 +91,7 @@ def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) ->
         yield f"sqlite:///{tmp_path}/ileen.sqlite3"
         return
     template = request.getfixturevalue("postgresql_template")
-    with _created(request.getfixturevalue("postgresql_server"), f"TEMPLATE {template}") as url:
+    with _created(request.getfixturevalue("postgresql_server"), f"TEMPLATE {template} STRATEGY FILE_COPY") as url:
         yield url
 
 
