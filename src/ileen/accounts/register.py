@@ -29,7 +29,7 @@ from ileen.base.ids import AccountId, Ids, KeyId, LotId, is_id, wallet_of
 from ileen.base.money import write
 from ileen.ledger import Ledger
 from ileen.ledger.model import DEBT_NANO_MAX_DEFAULT, CloseKey, Fund, OpenWallet, Receipt, SetCaps, Source
-from ileen.ledger.rows import bucket_of
+from ileen.ledger.places import bucket_of
 from ileen.store.engine import Database
 from ileen.store.schema import account as accounts_table
 from ileen.store.schema import api_key as keys_table

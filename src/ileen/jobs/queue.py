@@ -12,12 +12,16 @@ from ileen.base.clock import SECOND, Instant
 from ileen.base.errors import NotFound
 from ileen.base.ids import Ids
 from ileen.jobs.bell import bell_of
+from ileen.store.bulk import Row as BulkRow
+from ileen.store.bulk import Write
 from ileen.store.engine import after_commit
 from ileen.store.schema import job as table
 
 LEASE_US = 60 * SECOND
 """How long a claim lasts unless renewed: how late the jobs of a worker that died are taken up again."""
 _PURGE_MAX = 1000
+UNLESS_OPEN = Write.unless(table)
+"""Adds `ready_row`s in bulk, but for those whose kind and key are open already (J3)."""
 # Written out rather than bound, because a partial index serves only a condition that the planner can read.
 _READY = text("state = 'ready'")
 _RUNNING = text("state = 'running'")
@@ -87,6 +91,15 @@ def enqueue(
             after_commit(connection, bell_of(connection.engine).ring)
         return id_
     return connection.execute(select(table.c.id).where(table.c.kind == kind, table.c.key == key, _OPEN)).scalar_one()
+
+
+def ready_row(id_: str, *, kind: str, key: str, payload: dict[str, str], now: Instant) -> BulkRow:
+    """Return a job as a row for `UNLESS_OPEN`: for whoever writes in bulk, outside of an SQLAlchemy transaction.
+
+    Workers find it at their next look, since no bell rings.
+    """
+    encoded = msgspec.json.encode(payload).decode()
+    return (id_, kind, key, encoded, JobState.READY.value, now, now, 0, None, None, None, None)
 
 
 def is_due(connection: Connection, *, now: Instant) -> bool:

@@ -24,6 +24,7 @@ from ileen.base.ids import WalletId
 from ileen.ledger import journal, rows
 from ileen.ledger.calendar import windows
 from ileen.ledger.model import Book, Hold, HoldState, Lot, Spender, Usage, Wallet
+from ileen.ledger.places import bucket_of
 from ileen.store import schema
 from ileen.store.engine import Database
 
@@ -98,7 +99,7 @@ class _Audit:
         part = self._load(bucket)
         self._wallets += len(part.wallets)
         for wallet in part.wallets.values():
-            if rows.bucket_of(wallet.id) != bucket:
+            if bucket_of(wallet.id) != bucket:
                 self._breach(wallet.id, f"wallet row stands in bucket {bucket}, its id belongs elsewhere")
         self._check_journals(bucket, part)
         self._check_holds(bucket, part)

@@ -5,6 +5,7 @@ Commands go through lanes and are durable when answered. Reads are blocking and 
 
 import asyncio
 import weakref
+from collections.abc import Collection
 
 from sqlalchemy import select
 
@@ -73,10 +74,10 @@ class Ledger:
         with self._database.read() as connection:
             return reads.lots(connection, wallet)
 
-    def acquired(self, source: Source, *, since: Instant, until: Instant) -> list[tuple[WalletId, Lot]]:
-        """Return the lots of one source acquired in a span of time, of all wallets."""
+    def acquired(self, sources: Collection[Source], *, since: Instant, until: Instant) -> list[tuple[WalletId, Lot]]:
+        """Return the lots of some sources acquired in a span of time, of all wallets."""
         with self._database.read() as connection:
-            return reads.acquired(connection, source, since=since, until=until)
+            return reads.acquired(connection, sources, since=since, until=until)
 
     def hold(self, wallet: WalletId, hold: HoldId) -> Hold:
         """Return a hold. Raises: NotFound."""

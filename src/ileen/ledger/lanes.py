@@ -25,7 +25,7 @@ from ileen.base.clock import Clock, Instant
 from ileen.base.errors import IleenError, Unavailable
 from ileen.ledger import rows, rules
 from ileen.ledger.model import Command, Receipt
-from ileen.ledger.rows import bucket_of
+from ileen.ledger.places import bucket_of
 from ileen.store.bulk import Channel
 from ileen.store.engine import Database, is_transient
 

@@ -3,7 +3,7 @@
 Owns: the queries behind wallet, journal, calls and usage. Refuses to know: how anything came about.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ from ileen.base.ids import HoldId, WalletId
 from ileen.ledger import rows
 from ileen.ledger.calendar import windows
 from ileen.ledger.model import Entry, Hold, Lot, Source, Spender, Wallet
+from ileen.ledger.places import bucket_of
 from ileen.ledger.state import burn_order
 from ileen.store import schema
 from ileen.store.engine import byte_order
@@ -51,9 +52,7 @@ class UsageGroup(Struct, frozen=True, kw_only=True):
 def wallet(connection: Connection, id_: WalletId) -> Wallet:
     """Return a wallet. Raises: NotFound."""
     table = schema.wallet
-    row = connection.execute(
-        select(table).where(table.c.bucket == rows.bucket_of(id_), table.c.id == id_)
-    ).one_or_none()
+    row = connection.execute(select(table).where(table.c.bucket == bucket_of(id_), table.c.id == id_)).one_or_none()
     if row is None:
         raise NotFound(what="wallet", id=id_)
     return rows.wallet_of(row)
@@ -72,19 +71,27 @@ def lots(connection: Connection, id_: WalletId) -> list[Lot]:
     return burn_order(rows.lot_of(row) for row in found)
 
 
-def acquired(connection: Connection, source: Source, *, since: Instant, until: Instant) -> list[tuple[WalletId, Lot]]:
-    """Return the lots of one source acquired in a span of time, `until` excluded, of all wallets."""
+def acquired(
+    connection: Connection, sources: Collection[Source], *, since: Instant, until: Instant
+) -> list[tuple[WalletId, Lot]]:
+    """Return the lots of some sources acquired in a span of time, `until` excluded, of all wallets."""
     table = schema.lot
-    span = and_(table.c.source == source.value, table.c.created_at >= since, table.c.created_at < until)
+    span = and_(
+        table.c.source.in_([each.value for each in sources]), table.c.created_at >= since, table.c.created_at < until
+    )
     found = connection.execute(select(table).where(span).order_by(table.c.id))
     return [(WalletId(row.wallet_id), rows.lot_of(row)) for row in found]
 
 
-def by_reference(connection: Connection, source: Source) -> Generator[tuple[WalletId, Lot]]:
-    """Stream all lots of one source in the order of what they say paid for them, a page in memory; close it after."""
+def by_reference(connection: Connection, sources: Collection[Source]) -> Generator[tuple[WalletId, Lot]]:
+    """Stream all lots of some sources in the order of what they say paid for them, a page in memory; close it after."""
     table = schema.lot
     reference = func.coalesce(table.c.reference, "")
-    query = select(table).where(table.c.source == source.value).order_by(byte_order(connection, reference), table.c.id)
+    query = (
+        select(table)
+        .where(table.c.source.in_([each.value for each in sources]))
+        .order_by(byte_order(connection, reference), table.c.id)
+    )
     with connection.execute(query, execution_options=_STREAMED) as found:
         for row in found:
             yield WalletId(row.wallet_id), rows.lot_of(row)
@@ -184,7 +191,7 @@ def _group(row: Any, *, day: bool) -> UsageGroup:
 
 
 def _of(table: Any, id_: WalletId) -> ColumnElement[bool]:
-    return and_(table.c.bucket == rows.bucket_of(id_), table.c.wallet_id == id_)
+    return and_(table.c.bucket == bucket_of(id_), table.c.wallet_id == id_)
 
 
 def _same_wallet(one: Any, other: Any) -> ColumnElement[bool]:

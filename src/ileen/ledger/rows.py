@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final
-from zlib import crc32
 
 from ileen.base.clock import Instant
-from ileen.base.ids import HoldId, KeyId, LotId, WalletId, body
-from ileen.ledger import journal, model
+from ileen.base.ids import HoldId, KeyId, LotId, WalletId
+from ileen.jobs import queue
+from ileen.ledger import journal, low, model
 from ileen.ledger.model import Attribution, Book, Entry, Hold, HoldState, Lot, Source, Spender, Wallet
+from ileen.ledger.places import bucket_of
 from ileen.ledger.state import Answered, Measured, State
 from ileen.store import schema
 from ileen.store.bulk import Channel, Fetch, Row, Via, Write
@@ -58,11 +59,6 @@ _ADD_RECORDS = Write.add(schema.usage_record)
 _ADD_UP_DAYS = Write.accumulate(schema.usage_day)
 
 
-def bucket_of(wallet: WalletId) -> int:
-    """Return the shard prefix of a wallet's rows: 0 to 1023, fixed for ever by its id."""
-    return crc32(body(wallet).encode()) % 1024
-
-
 def load(channel: Channel, commands: Iterable[model.Command]) -> dict[WalletId, State]:
     """Read and lock the wallets of a batch, and of each the parts its commands name."""
     wanted = _Wanted()
@@ -101,6 +97,7 @@ def write(channel: Channel, states: Iterable[State]) -> None:
     entries: list[Row] = []
     draws: list[Row] = []
     records: list[Row] = []
+    told: list[Row] = []
     days: dict[Row, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for state in states:
         wallet = state.wallet
@@ -114,6 +111,8 @@ def write(channel: Channel, states: Iterable[State]) -> None:
         holds += [_hold_row(place, hold) for hold in state.changed_holds.values()]
         entries += [_entry_row(place[0], entry) for entry in state.entries]
         draws += [(*place, draw.seq, draw.lot, draw.amount) for draw in state.draws]
+        if state.low_at is not None:
+            told.append(low.row(wallet.id, *state.low_at))
         for measured in state.measured:
             records.append(_record_row(place, measured))
             _count(days[_day_key(place, measured)], measured)
@@ -126,6 +125,7 @@ def write(channel: Channel, states: Iterable[State]) -> None:
         (_ADD_DRAWS, draws),
         (_ADD_RECORDS, records),
         (_ADD_UP_DAYS, [(*key, *sums) for key, sums in days.items()]),
+        (queue.UNLESS_OPEN, told),
     )
 
 
@@ -220,13 +220,14 @@ def wallet_of(row: Row) -> Wallet:
         refunded=row[15],
         disputed=row[16],
         head=bytes(row[17]),
+        low_mark=row[18],
     )
 
 
 def _wallet_row(bucket: int, w: Wallet) -> Row:
     return (
         bucket, w.id, w.time_zone, w.debt_max, w.created_at, w.seq, w.settled, w.held, w.frozen, w.debt,
-        w.spent, w.purchased, w.bonus, w.adjusted, w.absorbed, w.refunded, w.disputed, w.head,
+        w.spent, w.purchased, w.bonus, w.adjusted, w.absorbed, w.refunded, w.disputed, w.head, w.low_mark,
     )  # fmt: skip
 
 

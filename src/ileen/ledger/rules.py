@@ -136,7 +136,7 @@ def _capture(state: State, command: model.Capture, step: Step) -> Receipt | Refu
     hold.captured = command.amount
     by = spenders.involved(state, hold.attribution)
     spenders.spend(state, by, command.amount, freed=still_held, at=step.at, wallet=step.wallet)
-    _measure(state, hold, command.usage, step)
+    _completed(state, hold, command.usage, step)
     return step.done(hold.id, command.amount, overrun=over, borrowed=borrowed, absorbed=absorbed)
 
 
@@ -201,7 +201,7 @@ def _charge(state: State, command: model.Charge, step: Step) -> Receipt | Refuse
     )
     state.put_hold(hold)
     spenders.spend(state, by, command.amount, freed=0, at=step.at, wallet=step.wallet)
-    _measure(state, hold, command.usage, step)
+    _completed(state, hold, command.usage, step)
     return step.done(hold.id, command.amount, overrun=borrowed, borrowed=borrowed)
 
 
@@ -210,10 +210,14 @@ def _close(state: State, hold: Hold, after: HoldState, step: Step) -> None:
     state.put_hold(hold)
 
 
-def _measure(state: State, hold: Hold, usage: Usage, step: Step) -> None:
+def _completed(state: State, hold: Hold, usage: Usage, step: Step) -> None:
+    """Keep the usage of a completed call, and note if it left the wallet at its low mark or below."""
     day, _ = windows(step.at, step.wallet.time_zone)
     assert hold.captured is not None
     state.measured.append(Measured(hold, step.at, hold.captured, day, usage))
+    low_mark = step.wallet.low_mark
+    if low_mark is not None and step.wallet.settled <= low_mark and state.low_at is None:
+        state.low_at = hold.id, step.at
 
 
 # Lots: fund, adjust, freeze, unfreeze, remove --------------------------------------------------------------------

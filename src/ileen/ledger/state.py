@@ -61,6 +61,7 @@ class State(Struct):
     draws: list[Draw] = []
     measured: list[Measured] = []
     burning: list[Lot] | None = None
+    low_at: tuple[HoldId, Instant] | None = None
 
     def put_hold(self, hold: Hold) -> None:
         """Add a hold, or note that it has changed."""

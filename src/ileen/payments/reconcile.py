@@ -33,6 +33,8 @@ _DAYS_BACK_US: Final = 4 * 24 * 3600 * SECOND
 _GRACE_US: Final = 600 * SECOND
 """How long a purchase may be under way before its state and Stripe's must agree."""
 _SKEW_S: Final = 300
+_PAID_FOR: Final = (Source.PURCHASE, Source.REFILL)
+"""The sources of lots that an invoice stands behind."""
 BREAKS_MAX: Final = 100
 """How many breaks are told of the whole books: the first ones tell the story."""
 
@@ -88,7 +90,7 @@ class Reconciler:
         now = self._clock.now()
         with self._database.read() as connection:
             purchases = records.created_between(connection, since, until)
-        lots = _by_reference(self._ledger.acquired(Source.PURCHASE, since=since, until=now))
+        lots = _by_reference(self._ledger.acquired(_PAID_FOR, since=since, until=now))
         found = {
             each.id: each
             for each in invoices.listed(
@@ -146,7 +148,7 @@ def books(database: Database) -> list[Break]:
     with (
         database.snapshot() as connection,
         closing(records.all_of_them(connection)) as purchases,
-        closing(reads.by_reference(connection, Source.PURCHASE)) as lots,
+        closing(reads.by_reference(connection, _PAID_FOR)) as lots,
     ):
         by_reference = groupby(lots, key=lambda each: each[1].reference or "")
         named = ((reference, list(mine)) for reference, mine in by_reference)

@@ -108,6 +108,11 @@ class Write:
         return cls(table, _on_conflict(table, "{name} = excluded.{name}"))
 
     @classmethod
+    def unless(cls, table: Table) -> "Write":
+        """Insert rows; one that stands against any unique column or index is left out."""
+        return cls(table, " ON CONFLICT DO NOTHING")
+
+    @classmethod
     def accumulate(cls, table: Table) -> "Write":
         """Insert rows, or add their numbers to those with the same key. No two rows of one call may share a key."""
         return cls(table, _on_conflict(table, "{name} = {table}.{name} + excluded.{name}"))

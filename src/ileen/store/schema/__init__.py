@@ -28,6 +28,7 @@ from ileen.store.schema.members import (
 )
 from ileen.store.schema.notices import notice
 from ileen.store.schema.payments import inbox_event, purchase, purchase_key, purchase_step
+from ileen.store.schema.refills import refill, refill_consent, refill_setting
 
 __all__ = [
     "IMMUTABLE",
@@ -57,6 +58,9 @@ __all__ = [
     "purchase",
     "purchase_key",
     "purchase_step",
+    "refill",
+    "refill_consent",
+    "refill_setting",
     "session",
     "sign_up",
     "spender",
@@ -70,5 +74,14 @@ __all__ = [
     "wallet",
 ]
 
-IMMUTABLE = ("entry", "lot_draw", "usage_record", "tariff", "audit_event", "purchase_key", "purchase_step")
+IMMUTABLE = (
+    "entry",
+    "lot_draw",
+    "usage_record",
+    "tariff",
+    "audit_event",
+    "purchase_key",
+    "purchase_step",
+    "refill_consent",
+)
 """Tables whose rows are facts: the database itself refuses to update or delete them (triggers)."""

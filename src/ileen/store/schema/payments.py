@@ -46,6 +46,7 @@ purchase = Table(
     whole("created_at"),
     Column("paid_at", BigInteger),
     Column("ended_at", BigInteger),
+    Column("refill_id", Text),
     CheckConstraint("net > 0 AND vat >= 0 AND total = net + vat", name="adds_up"),
 )
 Index("ix_purchase_account", purchase.c.account_id, purchase.c.id)
