@@ -26,6 +26,7 @@ from ileen.payments.door import Payments
 from ileen.payments.model import Evidence, Payer, Policy, Purchase
 from ileen.payments.reconcile import books
 from ileen.payments.records import steps_of
+from ileen.payments.refills.model import RefillPolicy
 from ileen.payments.stripe import Stripe
 from ileen.store import schema
 from ileen.store.engine import Database
@@ -84,7 +85,7 @@ class Shop:
         self.hidden_invoice: str | None = None
         self.payments = self.server(policy)
 
-    def server(self, policy: Policy = POLICY) -> Payments:
+    def server(self, policy: Policy = POLICY, *, refills: RefillPolicy | None = None) -> Payments:
         """Another server process's room, on the same database and the same Stripe."""
         return Payments(
             self.database,
@@ -99,6 +100,7 @@ class Shop:
             alarm=self._alarm,
             webhook_secrets=self.secrets,
             hooks=self.hooks,
+            refills=refills,
         )
 
     def account(self, card: str = "pm_card_visa", **customer: Any) -> AccountId:
@@ -160,7 +162,11 @@ class Shop:
         """Run everything that is due: the poller's round, then jobs until none is left."""
         if sweep:
             self.payments.handlers()["payments.sweep"](_JOB)
-        worker = Worker(self.database, self.payments.handlers(), clock=self.clock, ids=self.ids)
+        self.work_of(self.payments)
+
+    def work_of(self, room: Payments) -> None:
+        """Have one server process run the jobs that are due, until none is left."""
+        worker = Worker(self.database, room.handlers(), clock=self.clock, ids=self.ids)
         while worker.run_due():
             pass
 
@@ -185,7 +191,7 @@ class Shop:
             return [row.step for row in steps_of(connection, purchase)]
 
     def lots(self, account: AccountId) -> list[Lot]:
-        return [lot for lot in self.ledger.lots(wallet_of(account)) if lot.source is Source.PURCHASE]
+        return [lot for lot in self.ledger.lots(wallet_of(account)) if lot.source in {Source.PURCHASE, Source.REFILL}]
 
     def invoices(self) -> list[Any]:
         page = self.sandbox.client.v1.invoices.list({"limit": 100, "expand": ["data.payments"]})
@@ -211,7 +217,7 @@ class Shop:
         for account in {each.account_id for each in purchases}:
             mine = sorted((each.id, each.net * 10_000_000) for each in settled if each.account_id == account)
             assert sorted((lot.reference, lot.amount) for lot in self.lots(account)) == mine, "one lot each, net only"
-        receipts = [each["key"] for each in self.told if each["kind"] == "receipt"]
+        receipts = [each["key"] for each in self.told if each["kind"] in {"receipt", "refill_receipt"}]
         assert sorted(receipts) == sorted(f"receipt:{each.id}" for each in settled), "one receipt each"
         assert audit(self.database).breaches == []
         assert books(self.database) == []

@@ -356,6 +356,27 @@ class LocationInvalid(Refused):
     sentence = "This address cannot be placed for tax. Check the country, the postal code and the city."
 
 
+class RefillNotSet(Conflict):
+    """Auto-refill is off, or was never set up: there is nothing to resume."""
+
+    code, title = "refill_not_set", "Auto-refill is off"
+    sentence = "Auto-refill is off. Save its settings first."
+
+
+class RefillChargesNow(Conflict):
+    """The balance is at or below the threshold already: saving would charge `amount` at once. Say so to do it."""
+
+    code, title = "refill_charges_now", "Saving charges now"
+    sentence = "The balance is already at or below the threshold: saving charges {amount} EUR before tax now."
+
+
+class ConsentOutdated(Conflict):
+    """The consent names another wording than the present one, `version`: show that one and ask again."""
+
+    code, title = "consent_outdated", "Consent is out of date"
+    sentence = "Show the present wording, version {version}, and ask for consent to it."
+
+
 class PaymentsDisabled(Refused):
     """This server has no Stripe key, or no webhook secret: nothing can be bought, no webhook taken."""
 

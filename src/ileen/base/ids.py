@@ -24,6 +24,8 @@ LotId = NewType("LotId", str)
 """`lot_…`, credits acquired at once."""
 PurchaseId = NewType("PurchaseId", str)
 """`pur_…`, one intent to buy credits; its invoice at Stripe carries it."""
+RefillId = NewType("RefillId", str)
+"""`refill_…`, one attempt of the auto-refill rule; its purchase names it."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]

@@ -30,5 +30,5 @@ def set_mark(connection: Connection, wallet: WalletId, low_mark: int | None) -> 
 
 def row(wallet: WalletId, hold: HoldId, at: Instant) -> Row:
     """Return the job that tells of a call. Its id shares the hold's body: a call completes once."""
-    payload = {"wallet": wallet, "hold": hold}
+    payload: dict[str, str] = {"wallet": wallet, "hold": hold}
     return queue.ready_row(f"job_{body(hold)}", kind=LOW, key=wallet, payload=payload, now=at)

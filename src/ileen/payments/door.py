@@ -16,6 +16,11 @@ from ileen.payments.model import Alarm, Evidence, Notify, Payers, Policy, Purcha
 from ileen.payments.poller import SWEEP, SWEEP_EVERY_S, Poller
 from ileen.payments.purchases import Purchases
 from ileen.payments.reconcile import RECONCILE, Break, Reconciler
+from ileen.payments.refills.door import SWEEP as REFILLS_DUE
+from ileen.payments.refills.door import SWEEP_EVERY_S as REFILLS_EVERY_S
+from ileen.payments.refills.door import Refills
+from ileen.payments.refills.model import RefillPolicy
+from ileen.payments.refills.outcome import Outcomes
 from ileen.payments.settle import Settler
 from ileen.payments.stripe import Invoice, Stripe
 from ileen.store.engine import Database
@@ -39,12 +44,36 @@ class Payments:
         alarm: Alarm,
         webhook_secrets: Sequence[str] = (),
         hooks: Mapping[str, Hook] | None = None,
+        refills: RefillPolicy | None = None,
     ) -> None:
         """`webhook_secrets` are ours at Stripe, two while one is rolled; none: no webhook is taken."""
-        settler = Settler(database, ledger, accounts, policy=policy, clock=clock, ids=ids, notify=notify, alarm=alarm)
+        refill_policy = refills or RefillPolicy()
+        outcomes = Outcomes(accounts, policy=refill_policy, clock=clock, notify=notify)
+        settler = Settler(
+            database,
+            ledger,
+            accounts,
+            policy=policy,
+            clock=clock,
+            ids=ids,
+            notify=notify,
+            alarm=alarm,
+            outcomes=outcomes,
+        )
         self._machine = Machine(database, stripe=stripe, settler=settler, policy=policy, clock=clock, ids=ids)
         self._purchases = Purchases(
             database, self._machine, stripe=stripe, payers=payers, policy=policy, clock=clock, ids=ids
+        )
+        self.refills = Refills(
+            database,
+            accounts,
+            purchases=self._purchases,
+            machine=self._machine,
+            policy=refill_policy,
+            clock=clock,
+            ids=ids,
+            notify=notify,
+            alarm=alarm,
         )
         self._inbox = Inbox(
             database, self._machine, stripe=stripe, secrets=webhook_secrets, clock=clock, ids=ids, hooks=hooks or {}
@@ -99,12 +128,13 @@ class Payments:
             SWEEP: self._poller.sweep,
             DRIVE: self._poller.drive,
             RECONCILE: self._reconciler.daily,
+            **self.refills.handlers(),
         }
 
     @staticmethod
     def recurring() -> Sequence[Recurring]:
         """Return the jobs that are due again and again."""
-        return every(SWEEP_EVERY_S, SWEEP), daily(4, RECONCILE)
+        return every(SWEEP_EVERY_S, SWEEP), every(REFILLS_EVERY_S, REFILLS_DUE), daily(4, RECONCILE)
 
     def reconcile(self, since: Instant, until: Instant) -> list[Break]:
         """Compare what began in a period with Stripe and the ledger. Raises: StripeUnavailable."""

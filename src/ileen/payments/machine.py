@@ -177,7 +177,9 @@ class _Drive:
     def _note(self, invoice: Invoice, state: PurchaseState) -> None:
         values: dict[str, Any] = {"state": state, "invoice_number": invoice.number}
         if state is PurchaseState.ACTION_REQUIRED:
-            values["action_until"] = Instant(self._now() + self._machine.policy.action_us)
+            policy = self._machine.policy
+            away = self._record.refill_id is not None
+            values["action_until"] = Instant(self._now() + (policy.away_us if away else policy.action_us))
         if invoice.intent is not None:
             values["intent_id"] = invoice.intent.id
         self._change(state.value, **values)
@@ -239,7 +241,13 @@ class _Drive:
         """Order the recorded attempt. A decline is written down; the next turn decides on what Stripe says then."""
         key = self._key(f"pay:{self._record.attempt}")
         try:
-            invoices.pay(self._machine.stripe, self._invoice_id(), card=self._record.card, key=key)
+            invoices.pay(
+                self._machine.stripe,
+                self._invoice_id(),
+                card=self._record.card,
+                off_session=self._record.refill_id is not None,
+                key=key,
+            )
         except CardDeclined as error:
             crash.point("payments.pay.declined")
             decline = decline_of(str(error.fields["decline_code"]))
@@ -266,10 +274,13 @@ class _Drive:
         """Record a step and keep the purchase a while longer."""
         crash.point(f"payments.{step}.decided")
         kept = {"leased_until": self._machine.lease_end()}
+        before = self._record.state
         with self._machine.database.write() as connection:
             self._record = records.change(
                 connection, self._record, step=step, at=self._now(), key=key, detail=detail, **kept, **values
             )
+            if self._record.state is not before:
+                self._machine.settler.outcomes.heard(connection, self._record)
             if "alarm" in values:
                 self._machine.settler.alarm(connection, self._record)
         crash.point(f"payments.{step}.recorded")

@@ -173,6 +173,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     footer: str | None = None
     action_us: int = 3600 * SECOND
     """How long a payer has to confirm a payment with the bank before the invoice is voided."""
+    away_us: int = 86_400 * SECOND
+    """The same for a payer who was not present: a refill is confirmed by a link in a mail."""
     resume_us: int = 900 * SECOND
     """How long a purchase that was interrupted is carried on with. Later nobody expects to be charged any more, and it
     is voided; far below the 24 hours after which Stripe may forget an idempotency key and charge twice."""

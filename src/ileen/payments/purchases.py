@@ -20,7 +20,7 @@ from ileen.accounts import audit
 from ileen.base import crash
 from ileen.base.clock import Clock, Instant
 from ileen.base.errors import NotFound, PurchaseClosed, QuoteChanged, StripeRefused, StripeUnavailable, Unavailable
-from ileen.base.ids import AccountId, Ids, PurchaseId
+from ileen.base.ids import AccountId, Ids, PurchaseId, RefillId
 from ileen.payments import records
 from ileen.payments.amounts import check_cents, write_cents
 from ileen.payments.machine import Machine, description
@@ -118,6 +118,20 @@ class Purchases:
                 crash.point("payments.quote.recorded")
                 return self._answer(self._machine.carry_on(known))
         return self._look(known)
+
+    def check_payer(self, account: AccountId) -> None:
+        """Raise what keeps an account from being charged: BillingIncomplete, LocationInvalid, CountryNotSold, …."""
+        self._payers.payer(account, card=None)
+
+    def prepare_refill(self, account: AccountId, cents: int, *, refill: RefillId) -> Record:
+        """Return the purchase of a refill, not recorded yet: the default card, for Stripe's total of this moment.
+
+        Raises: as `quote`; BillingIncomplete without a card.
+        """
+        payer = self._payers.payer(account, card=None)
+        quote = self._quote(account, payer.customer, check_cents(cents))
+        record = self._record(account, payer, quote, by=None, evidence=Evidence())
+        return msgspec.structs.replace(record, refill_id=refill)
 
     def purchase(self, account: AccountId, id_: PurchaseId) -> Purchase:
         """Return a purchase; one that waits for the payer is read at Stripe first. Raises: NotFound."""

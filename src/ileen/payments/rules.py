@@ -18,7 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from ileen.base.clock import Instant
-from ileen.base.ids import AccountId, LotId, PurchaseId
+from ileen.base.ids import AccountId, LotId, PurchaseId, RefillId
 from ileen.payments.model import ENDED, Policy, PurchaseState
 from ileen.payments.stripe import Decline, Intent, Invoice
 from ileen.payments.stripe.decline import decline_of
@@ -49,7 +49,10 @@ class Step(StrEnum):
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """A purchase as recorded; one field per column of its table. `closing` is the end already decided on, if any."""
+    """A purchase as recorded; one field per column of its table. `closing` is the end already decided on, if any.
+
+    `refill_id` names the attempt of the auto-refill rule that began it: then nobody is there to confirm anything.
+    """
 
     id: PurchaseId
     account_id: AccountId
@@ -84,6 +87,7 @@ class Record(Struct, frozen=True, kw_only=True):
     created_at: Instant
     paid_at: Instant | None = None
     ended_at: Instant | None = None
+    refill_id: RefillId | None = None
 
 
 class Decision(Struct, frozen=True, kw_only=True):

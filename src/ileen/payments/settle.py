@@ -26,6 +26,7 @@ from ileen.payments import records
 from ileen.payments.amounts import credits_of, write_cents
 from ileen.payments.model import Alarm, Notify, Policy, PurchaseState
 from ileen.payments.records import Overtaken
+from ileen.payments.refills.outcome import Outcomes
 from ileen.payments.rules import Decision, Record, Step, decide
 from ileen.payments.stripe import Invoice
 from ileen.store.engine import Database
@@ -60,10 +61,12 @@ class Settler:
         ids: Ids,
         notify: Notify,
         alarm: Alarm,
+        outcomes: Outcomes,
     ) -> None:
+        """`outcomes` is told of every new state of a refill's purchase, in the transaction that records it."""
         self._database, self._ledger, self._accounts = database, ledger, accounts
         self._policy, self._clock, self._ids = policy, clock, ids
-        self._notify, self._alarm = notify, alarm
+        self._notify, self._alarm, self.outcomes = notify, alarm, outcomes
 
     def settle(self, id_: PurchaseId, invoice: Invoice) -> Record:
         """Turn a freshly read, paid invoice into credits, or into an alarm; return what the purchase is then.
@@ -120,7 +123,7 @@ class Settler:
             key=f"fund:{record.id}",
             lot=LotId(self._ids.mint("lot")),
             amount=credits_of(record.net),
-            source=Source.PURCHASE,
+            source=Source.PURCHASE if record.refill_id is None else Source.REFILL,
             reference=record.id,
         )
         receipt = self._ledger.run(command)
@@ -139,13 +142,15 @@ class Settler:
                 leased_until=Instant(0),
                 look_at=None,
             )
+            self.outcomes.heard(connection, settled)
+            by_rule = self.outcomes.rule(connection, settled)
             self._notify(
                 connection,
-                kind="receipt",
+                kind="refill_receipt" if by_rule else "receipt",
                 account_id=record.account_id,
                 to=record.email,
                 locale=record.locale,
-                values=_receipt_values(settled, receipt, zone),
+                values=_receipt_values(settled, receipt, zone) | by_rule,
                 key=f"receipt:{record.id}",
             )
             self._note(connection, settled, "purchase.settled", lot=receipt.ref)
@@ -174,6 +179,8 @@ class Settler:
             changed = records.change(connection, record, step=step, at=self._clock.now(), detail=detail, **values)
             if "alarm" in values:
                 self.alarm(connection, changed)
+            if changed.state is not record.state:
+                self.outcomes.heard(connection, changed)
             if changed.ended_at is not None:
                 self._note(connection, changed, f"purchase.{changed.state.value}", because=changed.because or "")
         crash.point(f"payments.{step}.recorded")

@@ -110,14 +110,15 @@ def finalize(stripe: Stripe, invoice_id: str, *, key: str) -> None:
         stripe.client.v1.invoices.finalize_invoice(invoice_id, {"auto_advance": False}, {"idempotency_key": key})
 
 
-def pay(stripe: Stripe, invoice_id: str, *, card: str, key: str) -> None:
-    """Charge a card of the customer while the payer is present. Raises: CardDeclined, StripeRefused, StripeUnavailable.
+def pay(stripe: Stripe, invoice_id: str, *, card: str, off_session: bool, key: str) -> None:
+    """Charge a card of the customer; `off_session` says that the payer is not present.
 
+    Raises: CardDeclined, StripeRefused, StripeUnavailable.
     Returning means that Stripe took the order, not that the invoice is paid: read it.
     """
     with answered():
         stripe.client.v1.invoices.pay(
-            invoice_id, {"payment_method": card, "off_session": False}, {"idempotency_key": key}
+            invoice_id, {"payment_method": card, "off_session": off_session}, {"idempotency_key": key}
         )
 
 

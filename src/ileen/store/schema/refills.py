@@ -34,6 +34,7 @@ refill_setting = Table(
     Column("paused_at", BigInteger),
     whole("failures"),
     Column("look_at", BigInteger),
+    Column("locale", Text, nullable=False),
     whole("updated_at"),
     *_limits(),
 )

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
         sa.Column("failures", sa.BigInteger(), nullable=False),
         sa.Column("look_at", sa.BigInteger(), nullable=True),
+        sa.Column("locale", sa.Text(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_refill_setting")),
         *_limits("refill_setting"),

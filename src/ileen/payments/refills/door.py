@@ -1,0 +1,337 @@
+"""Auto-refill as other rooms see it: the rule, saving it, resuming it, its attempts; and the jobs that decide.
+
+Owns: the order decide → record → charge, and what a decision against charging leads to. Refuses to know: HTTP, and
+how a purchase is carried on (`machine`).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from ileen import jobs
+from ileen.accounts import Accounts, audit
+from ileen.base import crash
+from ileen.base.clock import SECOND, Clock, Instant
+from ileen.base.errors import (
+    BillingIncomplete,
+    ConsentOutdated,
+    CountryNotSold,
+    IleenError,
+    LocationInvalid,
+    RefillChargesNow,
+    RefillNotSet,
+    TerritoryNotSold,
+)
+from ileen.base.ids import AccountId, Ids, RefillId, WalletId, account_of, wallet_of
+from ileen.jobs import Handler, Job
+from ileen.ledger import low, reads
+from ileen.payments import records
+from ileen.payments.amounts import credits_of, write_cents
+from ileen.payments.machine import Machine
+from ileen.payments.model import Alarm, Notify
+from ileen.payments.purchases import Purchases
+from ileen.payments.refills import book
+from ileen.payments.refills.model import (
+    CONSENT_VERSION,
+    Consent,
+    Pause,
+    Refill,
+    RefillPolicy,
+    RefillState,
+    Setting,
+    Terms,
+)
+from ileen.payments.refills.rules import Facts, Verdict, decide
+from ileen.payments.rules import Record
+from ileen.store.engine import Database
+
+LOOK: Final = "refills.look"
+"""The kind of job that decides without a call having asked for it: after a save, a resume, a wait."""
+SWEEP: Final = "refills.sweep"
+SWEEP_EVERY_S: Final = 10
+
+_TRIES_MAX: Final = 5
+_DAY_US: Final = 86_400 * SECOND
+_UNSOLD: Final = (CountryNotSold, LocationInvalid, TerritoryNotSold)
+
+_log = structlog.get_logger()
+
+
+class Refills:
+    """The auto-refill of all accounts. Thread-safe; calls block on short transactions, jobs on Stripe."""
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        *,
+        purchases: Purchases,
+        machine: Machine,
+        policy: RefillPolicy,
+        clock: Clock,
+        ids: Ids,
+        notify: Notify,
+        alarm: Alarm,
+    ) -> None:
+        self._database, self._accounts = database, accounts
+        self._purchases, self._machine, self._policy = purchases, machine, policy
+        self._clock, self._ids, self._notify, self._alarm = clock, ids, notify, alarm
+
+    # The rule ----------------------------------------------------------------------------------------------------
+
+    def setting(self, account: AccountId) -> Setting | None:
+        """Return the account's rule, None if none was ever saved."""
+        with self._database.read() as connection:
+            return book.setting_of(connection, account)
+
+    def month_total(self, account: AccountId) -> int:
+        """Return the cents before tax of this month's refills, under way or paid."""
+        zone = self._accounts.get(account).time_zone
+        with self._database.read() as connection:
+            return book.month_total(connection, account, now=self._clock.now(), zone=zone)
+
+    def save(
+        self, account: AccountId, terms: Terms, *, consent: Consent, by: str, locale: str, charge_now: bool = False
+    ) -> Setting:
+        """Save the rule, keep the consent to it, and have it mailed. Saving ends a pause.
+
+        Raises: AmountInvalid; for a rule that is on: ConsentOutdated, BillingIncomplete without a card,
+        RefillChargesNow if the balance is low already and `charge_now` does not say that this is wanted.
+        """
+        terms.check()
+        if terms.enabled:
+            if consent.version != CONSENT_VERSION:
+                raise ConsentOutdated(version=CONSENT_VERSION)
+            self._purchases.check_payer(account)
+        now = self._clock.now()
+        fresh = Setting(account_id=account, version=0, updated_at=now, **msgspec.structs.asdict(terms))
+        cleared = {"paused": None, "paused_at": None, "failures": 0, "look_at": None, "locale": locale}
+        with self._database.write() as connection:
+            known = book.begin(connection, fresh)
+            saved = book.put(connection, known, at=now, **msgspec.structs.asdict(terms), **cleared)
+            is_low = self._balance(connection, account) <= credits_of(terms.threshold)
+            if terms.enabled and is_low and not charge_now:
+                raise RefillChargesNow(amount=write_cents(terms.amount))
+            book.keep_consent(connection, saved, consent, by=by)
+            self._note(connection, account, "refill.saved", by=by, **_written(terms))
+            self._tell_saved(connection, saved)
+            if terms.enabled and is_low:
+                self._look(connection, account, trigger="saved")
+        return saved
+
+    def resume(self, account: AccountId, *, by: str) -> Setting:
+        """End a pause or a wait; if the balance is low, a refill follows at once. Raises: RefillNotSet."""
+        now = self._clock.now()
+        with self._database.write() as connection:
+            known = book.lock(connection, account)
+            if known is None or not known.enabled:
+                raise RefillNotSet
+            resumed = book.put(connection, known, at=now, paused=None, paused_at=None, failures=0, look_at=None)
+            self._note(connection, account, "refill.resumed", by=by)
+            self._look(connection, account, trigger="resumed")
+        return resumed
+
+    def refills(self, account: AccountId, *, limit: int, before: RefillId | None = None) -> list[Refill]:
+        """Return the account's attempts, newest first."""
+        with self._database.read() as connection:
+            return book.of_account(connection, account, limit=limit, before=before)
+
+    # Jobs --------------------------------------------------------------------------------------------------------
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the jobs of this part."""
+        return {low.LOW: self._called, LOOK: self._looked, SWEEP: self._sweep}
+
+    def _called(self, job: Job) -> None:
+        self._consider(account_of(WalletId(job.payload["wallet"])), trigger=job.payload["hold"])
+
+    def _looked(self, job: Job) -> None:
+        self._consider(AccountId(job.payload["account"]), trigger=job.payload["trigger"])
+
+    def _sweep(self, _: Job) -> None:
+        """Have every rule that has waited long enough decide again."""
+        with self._database.write() as connection:
+            for account in book.due(connection, now=self._clock.now()):
+                self._look(connection, account, trigger="again")
+
+    def _consider(self, account: AccountId, *, trigger: str) -> None:
+        """Decide, and charge or write down why not. Raises: StripeUnavailable, StripeRefused: the job comes again."""
+        for _ in range(_TRIES_MAX):
+            with self._database.read() as connection:
+                busy = records.open_of(connection, account) is not None
+                facts = self._facts(connection, account, busy=busy)
+            verdict = decide(facts, self._policy)
+            if verdict is not Verdict.CHARGE:
+                self._rest(account, facts, verdict)
+                return
+            assert facts.setting is not None
+            record = self._prepared(account, facts.setting)
+            if record is None:
+                return
+            try:
+                recorded = self._record(record, facts, trigger)
+            except _Changed:
+                continue
+            crash.point("refills.recorded")
+            self._machine.carry_on(recorded)
+            return
+        raise _Changed
+
+    def _prepared(self, account: AccountId, setting: Setting) -> Record | None:
+        """Return the purchase to record, with its tax as of now; None if there is nobody to charge: then it pauses."""
+        try:
+            return self._purchases.prepare_refill(account, setting.amount, refill=RefillId(self._ids.mint("refill")))
+        except BillingIncomplete as error:
+            reason = Pause.NO_CARD if error.fields.get("missing") == "card" else Pause.BILLING
+            self._pause(account, setting, reason, error)
+        except _UNSOLD as error:
+            self._pause(account, setting, Pause.BILLING, error)
+        return None
+
+    def _record(self, record: Record, before: Facts, trigger: str) -> Record:
+        """Take the account's place for a purchase, decide on what is so then, and record the attempt (F2).
+
+        Locks: the purchase's place, the setting. Raises: _Changed if anything is not as it was before Stripe was asked.
+        """
+        account, refill_id = record.account_id, record.refill_id
+        assert refill_id is not None and before.setting is not None
+        with self._database.write() as connection:
+            now = self._clock.now()
+            key, fingerprint = f"refill:{refill_id}", refill_id.encode()
+            if records.add(connection, record, key=key, fingerprint=fingerprint, now=now) is not record:
+                raise _Changed
+            setting = book.lock(connection, account)
+            facts = self._facts(connection, account, busy=False)
+            changed = setting is None or setting.version != before.setting.version
+            if changed or decide(facts, self._policy) is not Verdict.CHARGE:
+                raise _Changed
+            assert setting is not None
+            if setting.look_at is not None:
+                book.put(connection, setting, at=now, look_at=None)
+            attempt = Refill(
+                id=refill_id,
+                account_id=account,
+                state=RefillState.OPEN,
+                purchase_id=record.id,
+                trigger=trigger,
+                balance=facts.balance,
+                threshold=setting.threshold,
+                amount=record.net,
+                created_at=now,
+            )
+            book.add(connection, attempt)
+            self._note(connection, account, "refill.started", by=audit.SYSTEM, purchase=record.id, trigger=trigger)
+        _log.info("refills.refill.started", refill=refill_id, purchase=record.id, account=account)
+        return record
+
+    def _facts(self, connection: Connection, account: AccountId, *, busy: bool) -> Facts:
+        now = self._clock.now()
+        hour, day = book.counted(connection, account, now=now)
+        wallet = reads.wallet(connection, wallet_of(account))
+        setting = book.setting_of(connection, account)
+        return Facts(
+            setting=setting,
+            waits=setting is not None and setting.look_at is not None and setting.look_at > now,
+            balance=wallet.settled,
+            busy=busy,
+            month=book.month_total(connection, account, now=now, zone=wallet.time_zone),
+            hour=hour,
+            day=day,
+        )
+
+    def _rest(self, account: AccountId, facts: Facts, verdict: Verdict) -> None:
+        """Write down when to look again, so that calls meanwhile need not ask; somebody's change meanwhile counts."""
+        _log.info("refills.refill.not_due", account=account, verdict=verdict.value)
+        if verdict in {Verdict.OFF, Verdict.PAUSED, Verdict.WAITING}:
+            return
+        now = self._clock.now()
+        look_at = self._look_at(account, verdict, now)
+        with self._database.write() as connection:
+            setting = book.lock(connection, account)
+            if setting is None or facts.setting is None or setting.version != facts.setting.version:
+                return
+            if setting.look_at != look_at:
+                book.put(connection, setting, at=now, look_at=look_at)
+            if verdict is Verdict.TOO_OFTEN:
+                summary = f"Auto-refill of account {account} has reached its limit"
+                detail = f"{facts.hour} refills in the last hour, {facts.day} in the last day: it waits."
+                self._alarm(connection, summary=summary, detail=detail, key=f"refills:{account}:{now // _DAY_US}")
+
+    def _look_at(self, account: AccountId, verdict: Verdict, now: Instant) -> Instant | None:
+        match verdict:
+            case Verdict.BUSY:
+                return Instant(now + self._policy.busy_us)
+            case Verdict.CAPPED:
+                return book.next_month_start(now, self._accounts.get(account).time_zone)
+            case Verdict.TOO_OFTEN | Verdict.STOPPED:
+                return Instant(now + self._policy.often_us)
+            case _:
+                return None
+
+    def _pause(self, account: AccountId, before: Setting, reason: Pause, error: IleenError) -> None:
+        _log.warning("refills.refill.paused", account=account, reason=reason.value, error=error.detail)
+        now, email = self._clock.now(), self._accounts.get(account).email
+        with self._database.write() as connection:
+            setting = book.lock(connection, account)
+            if setting is None or setting.version != before.version:
+                return
+            paused = book.put(connection, setting, at=now, paused=reason, paused_at=now, look_at=None)
+            self._note(connection, account, "refill.paused", by=audit.SYSTEM, reason=reason.value)
+            if email:
+                values = {"refill_pause": reason.value, "link": "/billing#refill"}
+                key = f"refill_paused:{account}:{paused.version}"
+                self._owe(connection, paused, "refill_paused", values, to=email, key=key)
+
+    # In the caller's transaction -----------------------------------------------------------------------------------
+
+    def _balance(self, connection: Connection, account: AccountId) -> int:
+        return reads.wallet(connection, wallet_of(account)).settled
+
+    def _look(self, connection: Connection, account: AccountId, *, trigger: str) -> None:
+        payload = {"account": account, "trigger": trigger}
+        jobs.enqueue(connection, ids=self._ids, kind=LOOK, payload=payload, now=self._clock.now(), key=account)
+
+    def _tell_saved(self, connection: Connection, saved: Setting) -> None:
+        email = self._accounts.get(saved.account_id).email
+        if not email:
+            return
+        values = {"link": "/billing#refill"}
+        if saved.enabled:
+            values |= {"threshold": write_cents(saved.threshold), "credits": write_cents(saved.amount)}
+        kind = "refill_on" if saved.enabled else "refill_off"
+        self._owe(connection, saved, kind, values, to=email, key=f"{kind}:{saved.account_id}:{saved.version}")
+
+    def _owe(
+        self, connection: Connection, setting: Setting, kind: str, values: Mapping[str, str], *, to: str, key: str
+    ) -> None:
+        account = setting.account_id
+        self._notify(connection, kind=kind, account_id=account, to=to, locale=setting.locale, values=values, key=key)
+
+    def _note(self, connection: Connection, account: AccountId, action: str, *, by: str, **detail: str) -> None:
+        audit.note(
+            connection,
+            ids=self._ids,
+            now=self._clock.now(),
+            actor=by,
+            action=action,
+            subject=account,
+            account_id=account,
+            detail=detail,
+        )
+
+
+class _Changed(Exception):  # not for callers: it makes the decision, or the job, start again
+    """Something was not as before when the attempt was to be recorded."""
+
+
+def _written(terms: Terms) -> dict[str, str]:
+    cap = "" if terms.cap is None else write_cents(terms.cap)
+    return {
+        "enabled": str(terms.enabled).lower(),
+        "threshold": write_cents(terms.threshold),
+        "amount": write_cents(terms.amount),
+        "cap": cap,
+    }

@@ -1,0 +1,430 @@
+"""Auto-refill from the call that crossed the threshold to the credits, against the offline Stripe."""
+
+from typing import Any
+
+import pytest
+
+from ileen.base.clock import SECOND
+from ileen.base.errors import (
+    AmountInvalid,
+    BillingIncomplete,
+    ConsentOutdated,
+    RefillChargesNow,
+    RefillNotSet,
+)
+from ileen.base.ids import AccountId, LotId, wallet_of
+from ileen.base.money import parse
+from ileen.ledger.model import Authorize, Capture, Fund, Source
+from ileen.notices.kinds import check
+from ileen.payments.model import Payer
+from ileen.payments.refills.model import CONSENT_VERSION, Consent, RefillPolicy, RefillState, Setting, Terms
+from ileen.store import schema
+from shop import EVIDENCE, Shop, at_once
+
+CONSENT = Consent(version=CONSENT_VERSION, text="By saving you allow us to charge your default card.")
+TERMS = Terms(enabled=True, threshold=2000, amount=5000)
+
+
+def give(shop: Shop, account: AccountId, amount: str) -> None:
+    lot = LotId(shop.ids.mint("lot"))
+    shop.ledger.run(Fund(wallet=wallet_of(account), key=lot, lot=lot, amount=parse(amount), source=Source.BONUS))
+
+
+def spend(shop: Shop, account: AccountId, amount: str) -> str:
+    wallet, hold = wallet_of(account), shop.ids.mint("hold")
+    shop.ledger.run(
+        Authorize(wallet=wallet, key=f"a:{hold}", hold=hold, amount=parse(amount), lifetime_us=900 * SECOND)
+    )
+    shop.ledger.run(Capture(wallet=wallet, key=f"c:{hold}", hold=hold, amount=parse(amount)))
+    return hold
+
+
+def ready(shop: Shop, *, card: str = "pm_card_visa", credits_: str = "21.00", **terms: Any) -> AccountId:
+    """An account with credits and a saved rule."""
+    account = shop.account(card)
+    give(shop, account, credits_)
+    save(shop, account, **terms)
+    return account
+
+
+def save(shop: Shop, account: AccountId, *, charge_now: bool = False, **terms: Any) -> Setting:
+    wanted = Terms(**{"enabled": True, "threshold": 2000, "amount": 5000, **terms})
+    return shop.payments.refills.save(account, wanted, consent=CONSENT, by="mem_1", locale="en", charge_now=charge_now)
+
+
+def balance(shop: Shop, account: AccountId) -> int:
+    return shop.ledger.wallet(wallet_of(account)).settled
+
+
+def setting(shop: Shop, account: AccountId) -> Setting:
+    found = shop.payments.refills.setting(account)
+    assert found is not None
+    return found
+
+
+def mails(shop: Shop, kind: str) -> list[dict[str, Any]]:
+    found = [each for each in shop.told if each["kind"] == kind]
+    for each in found:
+        check(kind, each["values"])  # it can be rendered
+    return found
+
+
+def test_a_balance_of_19_80_under_a_threshold_of_20_is_refilled_with_50(shop: Shop) -> None:
+    """The example of the specification."""
+    account = ready(shop, credits_="20.50")
+
+    hold = spend(shop, account, "0.70")
+    shop.work()
+
+    assert balance(shop, account) == parse("69.80")
+    (invoice,) = shop.invoices()
+    assert (invoice.status, invoice.subtotal, invoice.total) == ("paid", 5000, 5950)
+    (refill,) = shop.payments.refills.refills(account, limit=5)
+    assert (refill.state, refill.trigger, refill.balance) == (RefillState.SETTLED, hold, parse("19.80"))
+    (receipt,) = mails(shop, "refill_receipt")
+    assert (receipt["values"]["threshold"], receipt["values"]["month"]) == ("20.00", "50.00")
+    assert [lot.source for lot in shop.lots(account)] == [Source.REFILL]
+    shop.check()
+
+
+def test_the_card_is_charged_without_the_payer_being_there(shop: Shop) -> None:
+    """A card that asks on session and passes off session shows which one was said."""
+    account = ready(shop, card="pm_card_authenticationRequiredSetupForOffSession")
+
+    spend(shop, account, "2")
+    shop.work()
+
+    assert shop.states() == ["settled"]
+
+
+def test_nothing_is_charged_while_the_rule_is_off_or_was_never_saved(shop: Shop) -> None:
+    never, off = shop.account(), ready(shop)
+    give(shop, never, "21")
+    save(shop, off, enabled=False)
+
+    for account in (never, off):
+        spend(shop, account, "20")
+    shop.work()
+
+    assert shop.states() == []
+    assert shop.rows(schema.job) == []
+
+
+def test_a_rule_turned_off_between_call_and_job_charges_nothing(shop: Shop) -> None:
+    account = ready(shop)
+    spend(shop, account, "2")
+
+    save(shop, account, enabled=False)
+    shop.work()
+
+    assert shop.states() == []
+
+
+def test_a_balance_lifted_before_the_job_runs_is_not_refilled(shop: Shop) -> None:
+    account = ready(shop)
+    spend(shop, account, "2")
+
+    give(shop, account, "1.000000001")
+    shop.work()
+
+    assert shop.states() == []
+
+
+def test_a_purchase_of_a_person_under_way_keeps_the_rule_waiting(shop: Shop) -> None:
+    account = ready(shop)
+    shop.arm("error_before", "POST", "/v1/invoices/{id}/pay", count=1)
+    bought = shop.buy(account)
+    spend(shop, account, "2")
+
+    shop.work(sweep=False)
+    assert shop.states() == ["paying"]
+    shop.settle_down()
+    again(shop, 60)
+
+    assert shop.states() == ["settled"]
+    assert shop.payments.purchase(account, bought.id).state == "settled"
+    assert setting(shop, account).triggers
+    shop.check()
+
+
+def test_one_refill_that_is_not_enough_is_followed_by_another_at_the_next_call(shop: Shop) -> None:
+    account = ready(shop, amount=500, credits_="21.00")
+    spend(shop, account, "15")
+    shop.work()
+    assert balance(shop, account) == parse("11")
+
+    again(shop, 60)
+    assert balance(shop, account) == parse("11"), "not before the next call"
+    spend(shop, account, "0.10")
+    shop.work()
+
+    assert balance(shop, account) == parse("15.90")
+    shop.check()
+
+
+def test_saving_below_the_threshold_charges_only_if_that_is_said(shop: Shop) -> None:
+    account = shop.account()
+    give(shop, account, "20.00")
+
+    with pytest.raises(RefillChargesNow):
+        save(shop, account)
+    assert shop.payments.refills.setting(account) is None
+    save(shop, account, charge_now=True)
+    shop.work()
+
+    assert balance(shop, account) == parse("70.00")
+    assert shop.payments.refills.refills(account, limit=1)[0].trigger == "saved"
+
+
+def test_each_save_is_kept_with_its_consent_and_mailed(shop: Shop) -> None:
+    account = ready(shop)
+    save(shop, account, enabled=False)
+
+    kept = shop.rows(schema.refill_consent)
+    assert [(row.by, row.enabled, row.threshold, row.consent_version) for row in kept] == [
+        ("mem_1", True, 2000, CONSENT_VERSION),
+        ("mem_1", False, 2000, CONSENT_VERSION),
+    ]
+    assert kept[0].consent_text == CONSENT.text
+    assert (len(mails(shop, "refill_on")), len(mails(shop, "refill_off"))) == (1, 1)
+
+
+def test_a_rule_is_saved_only_with_the_present_wording_and_a_card(shop: Shop) -> None:
+    account = shop.account()
+    give(shop, account, "100")
+    old = Consent(version="2025-01", text="…")
+    with pytest.raises(ConsentOutdated):
+        shop.payments.refills.save(account, TERMS, consent=old, by="m", locale="en")
+
+    shop.payers.payer = no_card
+    with pytest.raises(BillingIncomplete):
+        save(shop, account)
+
+    assert shop.payments.refills.setting(account) is None
+
+
+def test_terms_out_of_bounds_are_refused(shop: Shop) -> None:
+    with pytest.raises(AmountInvalid):
+        save(shop, shop.account(), threshold=999)
+
+
+# The cap and the operator's limits -------------------------------------------------------------------------------
+
+
+def test_a_cap_that_is_reached_exactly_still_charges_and_one_cent_more_does_not(shop: Shop) -> None:
+    account = ready(shop, cap=5000)
+    spend(shop, account, "2")
+    shop.work()
+    spend(shop, account, "60")
+    shop.work()
+
+    assert shop.states() == ["settled"]
+    assert setting(shop, account).look_at is not None, "it waits for the next month"
+    again(shop, 40 * 86_400)
+    assert shop.states() == ["settled", "settled"]
+
+
+def test_the_operators_limit_stops_a_runaway_and_says_so(shop: Shop) -> None:
+    shop.payments = shop.server(refills=RefillPolicy(hour_max=2))
+    account = ready(shop, amount=500)
+
+    for _ in range(4):
+        spend(shop, account, "5")
+        shop.work()
+
+    assert shop.states() == ["settled", "settled"]
+    assert any("2 refills in the last hour" in each for each in shop.alarms)
+
+
+def test_the_operator_can_stop_all_refills_at_once(shop: Shop) -> None:
+    running = shop.payments
+    shop.payments = shop.server(refills=RefillPolicy(stopped=True))
+    account = ready(shop)
+    spend(shop, account, "2")
+    shop.work()
+    assert shop.states() == []
+
+    shop.payments = running
+    again(shop, 700)
+
+    assert shop.states() == ["settled"]
+
+
+# Failure ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_card_refused_for_good_pauses_the_rule_at_once(shop: Shop) -> None:
+    account = ready(shop, card="pm_card_chargeCustomerFail")
+    spend(shop, account, "2")
+    shop.work()
+    spend(shop, account, "2")
+    again(shop, 3 * 86_400)
+
+    assert shop.states() == ["failed"]
+    assert [each.status for each in shop.invoices()] == ["void"]
+    assert setting(shop, account).paused == "declined"
+    (mail,) = mails(shop, "refill_failed")
+    assert (mail["values"]["decline"], mail["values"]["refill_next"]) == ("bank", "paused")
+    shop.check()
+
+
+def test_a_card_without_funds_is_tried_once_more_a_day_later_then_the_rule_pauses(shop: Shop) -> None:
+    account = ready(shop)
+    for _ in range(2):
+        shop.arm("decline", "POST", "/v1/invoices/{id}/pay", decline_code="insufficient_funds")
+    spend(shop, account, "2")
+    shop.work()
+    again(shop, 80_000)
+    assert shop.states() == ["failed"]
+
+    again(shop, 7_000)
+
+    assert shop.states() == ["failed", "failed"]
+    assert setting(shop, account).paused == "declined"
+    assert [each["values"]["refill_next"] for each in mails(shop, "refill_failed")] == ["retry", "paused"]
+    assert len({each.id for each in shop.invoices()}) == 2, "keys of its own for each attempt"
+    shop.check()
+
+
+def test_a_resumed_rule_charges_again_and_one_that_is_off_cannot_be_resumed(shop: Shop) -> None:
+    account = ready(shop, card="pm_card_chargeCustomerFail")
+    spend(shop, account, "2")
+    shop.work()
+    replace_card(shop, account)
+
+    shop.payments.refills.resume(account, by="mem_1")
+    shop.work()
+
+    assert shop.states() == ["failed", "settled"]
+    save(shop, account, enabled=False)
+    with pytest.raises(RefillNotSet):
+        shop.payments.refills.resume(account, by="mem_1")
+
+
+def test_a_bank_that_wants_to_confirm_is_asked_once_and_confirming_ends_in_credits(shop: Shop) -> None:
+    """Trap 10: 24 further triggers leave one open invoice and one mail."""
+    account = ready(shop, card="pm_card_authenticationRequired", credits_="40")
+    spend(shop, account, "20.10")
+    shop.work()
+
+    for _ in range(24):
+        spend(shop, account, "0.10")
+        again(shop, 31)
+    assert [each.status for each in shop.invoices()] == ["open"]
+    (mail,) = mails(shop, "action_required")
+    assert mail["values"]["link"].startswith("/billing/purchases/pur_")
+    assert shop.authenticate(shop.invoices()[0].id) == 200
+    again(shop, 31)
+
+    assert shop.states() == ["settled"]
+    assert balance(shop, account) == parse("67.50")
+    shop.check()
+
+
+def test_a_refill_nobody_confirms_is_voided_and_the_rule_pauses(shop: Shop) -> None:
+    account = ready(shop, card="pm_card_authenticationRequired")
+    spend(shop, account, "2")
+    shop.work()
+
+    again(shop, 86_500)
+
+    assert shop.states() == ["failed"]
+    assert [each.status for each in shop.invoices()] == ["void"]
+    assert setting(shop, account).paused == "not_confirmed"
+    shop.check()
+
+
+def test_an_answer_lost_after_the_charge_is_found_out_and_never_charged_again(shop: Shop) -> None:
+    account = ready(shop)
+    shop.arm("error_after", "POST", "/v1/invoices/{id}/pay")
+    spend(shop, account, "2")
+    shop.work()
+    shop.settle_down()
+
+    assert len(shop.charges()) == 1
+    assert balance(shop, account) == parse("69")
+    shop.check()
+
+
+def test_a_card_that_is_gone_pauses_the_rule_without_an_attempt(shop: Shop) -> None:
+    account = ready(shop)
+    shop.payers.payer = no_card
+    spend(shop, account, "2")
+    shop.work()
+
+    assert shop.states() == []
+    assert setting(shop, account).paused == "no_card"
+    assert mails(shop, "refill_paused")[0]["values"]["refill_pause"] == "no_card"
+
+
+def test_stripe_away_before_the_attempt_is_asked_again_by_the_job(shop: Shop) -> None:
+    account = ready(shop)
+    shop.arm("error_before", "POST", "/v1/invoices/create_preview")
+    spend(shop, account, "2")
+    shop.work()
+    assert shop.states() == []
+
+    again(shop, 10)
+
+    assert shop.states() == ["settled"]
+
+
+# At once ---------------------------------------------------------------------------------------------------------
+
+
+def test_500_calls_that_cross_the_threshold_at_once_are_one_invoice_and_so_is_the_next_crossing(shop: Shop) -> None:
+    account = ready(shop, credits_="70.00", threshold=3000)
+    for crossing in (1, 2):
+        answers = at_once(50, lambda _: [spend(shop, account, "0.10") for _ in range(10)])
+        assert [each for each in answers if isinstance(each, Exception)] == []
+        rooms = [shop.payments, shop.server(), shop.server()]
+        at_once(3, lambda number, rooms=rooms: shop.work_of(rooms[number]))
+        shop.settle_down()
+
+        assert len(shop.invoices()) == crossing
+        assert len(shop.charges()) == crossing
+    assert balance(shop, account) == parse("70.00")
+    shop.check()
+
+
+def test_a_purchase_and_a_refill_at_the_same_moment_are_one_charge_each_or_one(shop: Shop) -> None:
+    account = ready(shop)
+    quoted = shop.payments.quote(account, 5000).total
+    spend(shop, account, "2")
+
+    def act(number: int) -> object:
+        if number:
+            return shop.work_of(shop.server())
+        return shop.payments.buy(account, 5000, quoted_total=quoted, key="k", by=None, evidence=EVIDENCE)
+
+    at_once(2, act)
+    shop.settle_down()
+    again(shop, 60)
+
+    assert len(shop.charges()) == 1, "either lifts the balance for the other"
+    shop.check()
+
+
+def again(shop: Shop, seconds: int) -> None:
+    """Let time pass, then have everything that waited look again."""
+    shop.pass_time(seconds)
+    shop.payments.handlers()["refills.sweep"](shop.job())
+    shop.work()
+
+
+def no_card(account: AccountId, *, card: str | None) -> Payer:
+    raise BillingIncomplete(missing="card")
+
+
+def replace_card(shop: Shop, account: AccountId) -> None:
+    payer = shop.payers.payers[account]
+    method = shop.sandbox.client.v1.payment_methods.attach("pm_card_visa", {"customer": payer.customer})
+    shop.payers.payers[account] = Payer(
+        customer=payer.customer,
+        card=method.id,
+        card_name="Visa •••• 4242",
+        card_country="DE",
+        email=payer.email,
+        locale="en",
+        country="DE",
+    )
