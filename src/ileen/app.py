@@ -29,6 +29,7 @@ from ileen.notices import House, Mailer, Notices
 from ileen.payments import Payments, Policy
 from ileen.payments.billing import Billing
 from ileen.payments.gate import GateRule
+from ileen.payments.refills.model import RefillPolicy
 from ileen.payments.stripe import Stripe
 from ileen.payments.tax import ReverseCharge, Sell, TaxPolicy
 from ileen.payments.territories import EU
@@ -97,6 +98,7 @@ class App:
                 tax_code=settings.tax_code,
                 footer=settings.invoice_footer or None,
                 action_us=settings.confirm_timeout_s * SECOND,
+                away_us=settings.refill_confirm_timeout_s * SECOND,
             ),
             clock=self.clock,
             ids=self.ids,
@@ -104,6 +106,11 @@ class App:
             alarm=self.notices.alarm,
             webhook_secrets=settings.stripe_webhook_secret,
             hooks=billing.hooks(),
+            refills=RefillPolicy(
+                stopped=settings.refills == "stopped",
+                hour_max=settings.refill_hour_max,
+                day_max=settings.refill_day_max,
+            ),
         )
         return billing, payments
 

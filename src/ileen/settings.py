@@ -75,6 +75,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     gate: str = "credits"
     invoice_footer: str = ""
     confirm_timeout_s: int = 3600
+    refills: str = "on"
+    refill_hour_max: int = 5
+    refill_day_max: int = 20
+    refill_confirm_timeout_s: int = 86400
     seller_country: str = "DE"
     tax_registrations: str = "EU"
     unregistered_countries: str = "refuse"
@@ -293,6 +297,10 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "gate": _one_of("credits", "strict"),
     "invoice_footer": _text,
     "confirm_timeout_s": _whole(60, 82_800),
+    "refills": _one_of("on", "stopped"),
+    "refill_hour_max": _whole(1, 1_000),
+    "refill_day_max": _whole(1, 1_000),
+    "refill_confirm_timeout_s": _whole(60, 604_800),
     "seller_country": _country,
     "tax_registrations": _countries,
     "unregistered_countries": _one_of("sell", "refuse"),

@@ -38,22 +38,24 @@ class Kind(Struct, frozen=True, kw_only=True):
         return frozenset(name for name, field in self.fields.items() if field is Field.SECRET_LINK)
 
 
+_RECEIPT: Final[Mapping[str, Field]] = {
+    "credits": Field.MONEY,
+    "net": Field.MONEY,
+    "vat": Field.MONEY,
+    "vat_rate": Field.PERCENT,
+    "tax": Field.CHOICE,
+    "total": Field.MONEY,
+    "card": Field.LINE,
+    "invoice_number": Field.LINE,
+    "invoice": Field.LINK,
+    "balance": Field.BALANCE,
+    "refundable_until": Field.MOMENT,
+    "time_zone": Field.ZONE,
+}
+
 KINDS: Final[Mapping[str, Kind]] = {
     "receipt": Kind(
-        fields={
-            "credits": Field.MONEY,
-            "net": Field.MONEY,
-            "vat": Field.MONEY,
-            "vat_rate": Field.PERCENT,
-            "tax": Field.CHOICE,
-            "total": Field.MONEY,
-            "card": Field.LINE,
-            "invoice_number": Field.LINE,
-            "invoice": Field.LINK,
-            "balance": Field.BALANCE,
-            "refundable_until": Field.MOMENT,
-            "time_zone": Field.ZONE,
-        },
+        fields=_RECEIPT,
         optional=frozenset({"vat_rate", "tax"}),
         before=(".body",),
         figures=("net", "vat_rate", "vat", "total", "card", "invoice_number", "balance"),
@@ -83,6 +85,41 @@ KINDS: Final[Mapping[str, Kind]] = {
         },
         before=(".body",),
         notes=("decline",),
+        link="link",
+    ),
+    "refill_receipt": Kind(
+        fields={**_RECEIPT, "threshold": Field.MONEY, "month": Field.MONEY, "settings": Field.LINK},
+        optional=frozenset({"vat_rate", "tax"}),
+        before=(".body",),
+        figures=("net", "vat_rate", "vat", "total", "card", "invoice_number", "balance"),
+        notes=("tax",),
+        after=(".month", ".refund"),
+        link="invoice",
+    ),
+    "refill_on": Kind(
+        fields={"threshold": Field.MONEY, "credits": Field.MONEY, "link": Field.LINK},
+        before=(".body", ".not_you"),
+        link="link",
+    ),
+    "refill_off": Kind(fields={"link": Field.LINK}, before=(".body",), link="link"),
+    "refill_failed": Kind(
+        fields={
+            "credits": Field.MONEY,
+            "total": Field.MONEY,
+            "card": Field.LINE,
+            "decline": Field.CHOICE,
+            "refill_next": Field.CHOICE,
+            "link": Field.LINK,
+        },
+        optional=frozenset({"decline"}),
+        before=(".body",),
+        notes=("decline", "refill_next"),
+        link="link",
+    ),
+    "refill_paused": Kind(
+        fields={"refill_pause": Field.CHOICE, "link": Field.LINK},
+        before=(".body",),
+        notes=("refill_pause",),
         link="link",
     ),
     "card_expiring": Kind(

@@ -20,11 +20,16 @@ _EUROS: Final = re.compile(r"(0|[1-9][0-9]{0,9})(?:\.([0-9]{1,2}))?", re.ASCII)
 
 def read_cents(text: object, *, field: str = "amount") -> int:
     """Read euros before tax, such as "25" or "25.50", as whole cents that may be bought. Raises: AmountInvalid."""
+    return check_cents(read_euros(text, field=field), field=field)
+
+
+def read_euros(text: object, *, field: str) -> int:
+    """Read euros, such as "25" or "25.50", as whole cents, however many. Raises: AmountInvalid."""
     match = _EUROS.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise AmountInvalid(field=field, reason='write euros with at most two decimals, such as "25.50"')
     euros, decimals = match.groups()
-    return check_cents(int(euros) * 100 + int((decimals or "").ljust(2, "0")), field=field)
+    return int(euros) * 100 + int((decimals or "").ljust(2, "0"))
 
 
 def read_total(text: object, *, field: str = "total") -> int:

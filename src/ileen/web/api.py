@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 import ileen
-from ileen.web import buying, hooks, hosting, payer, problems, reading, writes
+from ileen.web import buying, hooks, hosting, payer, problems, reading, refilling, writes
 from ileen.web.house import House
 
 _ABOUT: Final = """Prepaid credits for AI agents. One credit costs one euro.
@@ -41,6 +41,7 @@ def build_api(house: House) -> FastAPI:
     app.include_router(reading.health_router, responses=_only(problems.responses(503), 503))
     app.include_router(payer.router)
     app.include_router(buying.router)
+    app.include_router(refilling.router)
     app.include_router(hooks.router)
     problems.install(app, buy_url=house.buy_url)
     _describe(app)

@@ -17,9 +17,17 @@ from ileen.payments.refills import book
 from ileen.payments.refills.model import RefillPolicy, RefillState
 from ileen.payments.refills.rules import Aftermath, after_failure
 from ileen.payments.rules import Record
-from ileen.payments.stripe.decline import decline_of
+from ileen.payments.stripe.decline import DeclineKind, decline_of
 
 _LINK: Final = "/billing#refill"
+_WORDS: Final = {
+    DeclineKind.FUNDS: "funds",
+    DeclineKind.CARD_DATA: "card",
+    DeclineKind.BANK: "bank",
+    DeclineKind.TRY_LATER: "later",
+    DeclineKind.AUTHENTICATION: "authentication",
+}
+"""The sentence of a mail for each class of decline."""
 
 
 class Outcomes:
@@ -98,7 +106,7 @@ class Outcomes:
             "link": _LINK,
         }
         if record.decline_code is not None:
-            values["decline"] = decline_of(record.decline_code).kind.value
+            values["decline"] = _WORDS[decline_of(record.decline_code).kind]
         self._tell(connection, record, "refill_failed", values)
 
     def _tell(self, connection: Connection, record: Record, kind: str, values: Mapping[str, str]) -> None:

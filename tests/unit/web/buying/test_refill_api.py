@@ -1,0 +1,88 @@
+"""The API of auto-refill: who may, what is refused, and that a low wallet is charged once it was said."""
+
+import pytest
+
+from ileen.base.ids import wallet_of
+from ileen.base.money import parse
+from ileen.jobs import Worker
+from ileen.payments.refills.model import CONSENT_VERSION
+
+RULE = {"enabled": True, "threshold": "20.00", "amount": "50.00", "consent": CONSENT_VERSION}
+
+
+def work(shop) -> None:
+    worker = Worker(shop.paying.database, shop.payments.handlers(), clock=shop.paying.clock, ids=shop.paying.ids)
+    while worker.run_due():
+        pass
+
+
+async def test_a_rule_is_off_until_saved_and_shows_the_wording_to_consent_to(shop) -> None:
+    await shop.ready()
+
+    found = (await shop.http.get("/v1/auto-refill")).json()
+
+    assert (found["enabled"], found["threshold"], found["month"]) == (False, None, "0.00")
+    assert found["consent"]["version"] == CONSENT_VERSION
+    assert "Ileen" in found["consent"]["text"]
+
+
+async def test_a_low_wallet_is_charged_at_once_only_if_that_was_said(shop) -> None:
+    await shop.ready()
+
+    refused = await shop.http.put("/v1/auto-refill", json=RULE)
+    assert (refused.status_code, refused.json()["code"]) == (409, "refill_charges_now")
+    saved = await shop.http.put("/v1/auto-refill", json=RULE | {"charge_now": True, "cap": "100"})
+    work(shop)
+
+    assert (saved.status_code, saved.json()["cap"]) == (200, "100.00")
+    assert len(shop.charges()) == 1
+    assert shop.paying.ledger.wallet(wallet_of(shop.paying.account.id)).settled == parse("50")
+    (refill,) = (await shop.http.get("/v1/refills")).json()["data"]
+    assert (refill["state"], refill["trigger"], refill["amount"]) == ("settled", "saved", "50.00")
+    assert (await shop.http.get("/v1/auto-refill")).json()["month"] == "50.00"
+    assert (await shop.http.get(f"/v1/purchases/{refill['purchase']}")).json()["state"] == "settled"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"consent": None}, "consent_outdated"),
+        ({"consent": "2020-01"}, "consent_outdated"),
+        ({"threshold": "9.99"}, "amount_invalid"),
+        ({"threshold": "5000.01"}, "amount_invalid"),
+        ({"amount": "4.99"}, "amount_invalid"),
+        ({"amount": "500.01"}, "amount_invalid"),
+        ({"cap": "49.99"}, "amount_invalid"),
+        ({"cap": "a lot"}, "amount_invalid"),
+    ],
+)
+async def test_what_was_not_agreed_to_or_is_out_of_bounds_is_not_saved(shop, changes, code) -> None:
+    await shop.ready()
+
+    refused = await shop.http.put("/v1/auto-refill", json=RULE | changes)
+
+    assert refused.json()["code"] == code
+    assert (await shop.http.get("/v1/auto-refill")).json()["threshold"] is None
+
+
+async def test_without_a_card_a_rule_cannot_be_switched_on_but_off(shop) -> None:
+    await shop.put_billing()
+
+    refused = await shop.http.put("/v1/auto-refill", json=RULE)
+    off = await shop.http.put("/v1/auto-refill", json=RULE | {"enabled": False, "consent": None})
+
+    assert refused.json()["code"] == "billing_incomplete"
+    assert off.json()["enabled"] is False
+    resumed = await shop.http.post("/v1/auto-refill/resume")
+    assert resumed.json()["code"] == "refill_not_set"
+
+
+async def test_a_key_without_the_scope_cannot_change_the_rule(shop) -> None:
+    _, secret = shop.paying.accounts.create_key(shop.paying.account.id, name="reader", scopes=["read"])
+    key = {"Authorization": f"Bearer {secret}"}
+
+    for answer in (
+        await shop.http.put("/v1/auto-refill", json=RULE, headers=key),
+        await shop.http.post("/v1/auto-refill/resume", headers=key),
+    ):
+        assert answer.json()["code"] == "forbidden"
