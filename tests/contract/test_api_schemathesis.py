@@ -130,8 +130,12 @@ OPERATIONS = [
     "cancel_purchase",
     "read_invoices",
     "read_invoice_pdf",
+    "read_auto_refill",
+    "write_auto_refill",
+    "resume_auto_refill",
+    "read_refills",
 ]
-TAKES_NOTHING = {"read_health", "read_gate", "read_billing", "read_cards"}
+TAKES_NOTHING = {"read_health", "read_gate", "read_billing", "read_cards", "read_auto_refill", "resume_auto_refill"}
 """Operations that take nothing that could be wrong."""
 
 
