@@ -16,11 +16,19 @@ from uuid import uuid4
 import psycopg
 import pytest
 import sqlalchemy
+import structlog
 
 from ileen.base.clock import ManualClock
 from ileen.base.ids import RandomIds
 from ileen.ledger import Ledger
 from ileen.store.engine import Database
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """Drawing each logged error with all its variables, as structlog does by itself, costs seconds a time."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
 @pytest.fixture(scope="session")
