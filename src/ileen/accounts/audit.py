@@ -79,6 +79,12 @@ def events(connection: Connection, *, account_id: AccountId, limit: int, before:
     return [_event(row) for row in connection.execute(query)]
 
 
+def actor_of(connection: Connection, *, account_id: AccountId, action: str, subject: str) -> str | None:
+    """Return who did `action` to `subject` last, None if nobody did."""
+    mine = (table.c.account_id == account_id) & (table.c.action == action) & (table.c.subject == subject)
+    return connection.execute(select(table.c.actor).where(mine).order_by(table.c.id.desc()).limit(1)).scalar()
+
+
 def _event(row: Row[Any]) -> AuditEvent:
     return AuditEvent(
         id=row.id,

@@ -11,7 +11,8 @@ import structlog
 
 from ileen import jobs
 from ileen.accounts import Accounts
-from ileen.accounts.audit import SYSTEM, note
+from ileen.accounts.audit import SYSTEM
+from ileen.accounts.means import Means
 from ileen.base.clock import Clock
 from ileen.base.errors import BillingIncomplete
 from ileen.base.ids import AccountId, Ids
@@ -57,12 +58,12 @@ class Billing:
         ids: Ids,
         public_url: str,
     ) -> None:
-        self._database, self._clock, self._ids = database, clock, ids
+        self._means = Means(database=database, clock=clock, ids=ids)
         self._accounts = accounts
         self._policy = policy
-        self._customers = Customers(database, accounts, stripe=stripe, policy=policy, clock=clock)
+        self._customers = Customers(database, accounts, stripe=stripe, policy=policy, clock=clock, ids=ids)
         self._vat_ids = VatIds(database, self._customers, stripe=stripe, policy=policy, clock=clock, ids=ids)
-        self._cards = Cards(database, self._customers, stripe=stripe, clock=clock)
+        self._cards = Cards(database, self._customers, stripe=stripe, clock=clock, ids=ids)
         self._portal = Portal(self._customers, stripe=stripe, public_url=public_url)
         self._gates = Gates(ledger, self._cards)
         self._gate_url = f"{public_url}/gate"
@@ -78,9 +79,8 @@ class Billing:
 
         Raises: as `Customers.set_details`.
         """
-        customer = self._customers.set_details(account, details)
-        self._note(account, by=by, action="billing.changed", subject=account, country=details.address.country or "")
-        self._vat_ids.drop_foreign(account)
+        customer = self._customers.set_details(account, details, by=by)
+        self._vat_ids.drop_foreign(account, by=by)
         return customer
 
     def tax_id(self, account: AccountId) -> TaxId | None:
@@ -89,9 +89,7 @@ class Billing:
 
     def add_tax_id(self, account: AccountId, text: str, *, by: str = SYSTEM) -> TaxId:
         """Take a VAT id and have it checked. Raises: BillingIncomplete, TaxIdInvalid, TaxIdPresent."""
-        added = self._vat_ids.add(account, text)
-        self._note(account, by=by, action="tax_id.given", subject=added.id, value=added.value)
-        return added
+        return self._vat_ids.add(account, text, by=by)
 
     def check_tax_id_again(self, account: AccountId) -> TaxId:
         """Have the VAT id checked afresh. Raises: NotFound."""
@@ -99,8 +97,7 @@ class Billing:
 
     def remove_tax_id(self, account: AccountId, tax_id: str, *, by: str = SYSTEM) -> None:
         """Remove a VAT id. Raises: NotFound."""
-        self._vat_ids.remove(account, tax_id)
-        self._note(account, by=by, action="tax_id.removed", subject=tax_id)
+        self._vat_ids.remove(account, tax_id, by=by)
 
     # Cards, portal, gate -------------------------------------------------------------------------------------
 
@@ -121,12 +118,18 @@ class Billing:
 
     def remove_card(self, account: AccountId, card_id: str, *, by: str = SYSTEM) -> None:
         """Remove a card that is not the default. Raises: NotFound, CardIsDefault, StripeUnavailable."""
-        self._cards.remove(account, card_id)
-        self._note(account, by=by, action="card.removed", subject=card_id)
+        self._cards.remove(account, card_id, by=by)
 
-    def portal(self, account: AccountId, *, return_path: str, flow: Flow) -> str:
-        """Return the address of a new portal session. Raises: RequestInvalid, StripeUnavailable."""
-        return self._portal.open(account, return_path=return_path, flow=flow)
+    def portal(self, account: AccountId, *, return_path: str, flow: Flow, by: str = SYSTEM) -> str:
+        """Return the address of a new portal session, for `by`. Raises: RequestInvalid, StripeUnavailable.
+
+        The event is noted before anybody has the address, which alone opens the portal.
+        """
+        url = self._portal.open(account, return_path=return_path, flow=flow)
+        with self._means.database.write() as connection:
+            detail = {"flow": flow.value}
+            self._means.note(connection, "portal.opened", account, by=by, account=account, detail=detail)
+        return url
 
     def gate(self, account: AccountId) -> Gate:
         """Return where an account stands at the billing gate."""
@@ -203,19 +206,6 @@ class Billing:
     def handlers(self) -> Mapping[str, Callable[[jobs.Job], None]]:
         """Return the handlers of this part's jobs, by kind."""
         return {vat_ids.JOB: self._vat_ids.handle}
-
-    def _note(self, account: AccountId, *, by: str, action: str, subject: str, **detail: str) -> None:
-        with self._database.write() as connection:
-            note(
-                connection,
-                ids=self._ids,
-                now=self._clock.now(),
-                actor=by,
-                action=action,
-                subject=subject,
-                account_id=account,
-                detail=detail,
-            )
 
     def _customer_changed(self, object_id: str, customer: str | None) -> None:  # noqa: ARG002  # one form for all
         account = self._customers.account_of(object_id)

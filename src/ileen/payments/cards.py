@@ -4,7 +4,7 @@ Owns: the table `card` and the customer's `default_card`. Refuses to know: card 
 Cards are added, and the default is changed, in Stripe's portal alone; we hear of it by webhook, and look again whenever
 someone comes back from there, because coming back proves nothing.
 K1  the table is a copy. A reading that began earlier than the one last kept is not kept: it is older news.
-K2  the default card cannot be removed here. A card removed here is detached first and forgotten second.
+K2  the default card cannot be removed here. Who removes a card is noted first, then it is detached, then forgotten.
 K3  after a card is detached, a default that names it is cleared at Stripe too: whether Stripe clears it by itself is
     reported both ways.
 K4  if Stripe names no default, the card that is charged then is the default here: whether a first card becomes the
@@ -17,10 +17,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Row, or_, select, update
 
+from ileen.accounts.audit import SYSTEM, actor_of
+from ileen.accounts.means import Means
 from ileen.base import crash
 from ileen.base.clock import SECOND, Clock, Instant, to_datetime
 from ileen.base.errors import CardIsDefault, NotFound, StripeUnavailable
-from ileen.base.ids import AccountId
+from ileen.base.ids import AccountId, Ids
 from ileen.payments.customers import Customers
 from ileen.payments.stripe import Stripe, payer
 from ileen.payments.stripe.payer import CardFacts, NotAtStripe
@@ -33,6 +35,8 @@ _FRESH_US: Final = 60 * SECOND
 """How old a copy may be before it is read again: webhooks usually bring changes within seconds."""
 _RENEWAL_SHOWN_US: Final = 30 * 24 * 3600 * SECOND
 """How long a card that its network replaced is shown as such."""
+_WISH: Final = "card.removal_asked"
+"""The audit event of someone who wants a card removed; `card.removed` follows once it is gone."""
 
 
 class Card(Struct, frozen=True, kw_only=True):
@@ -57,11 +61,12 @@ class Card(Struct, frozen=True, kw_only=True):
 class Cards:
     """All cards. Thread-safe; calls block on short transactions and on Stripe."""
 
-    def __init__(self, database: Database, customers: Customers, *, stripe: Stripe, clock: Clock) -> None:
+    def __init__(self, database: Database, customers: Customers, *, stripe: Stripe, clock: Clock, ids: Ids) -> None:
         self._database = database
         self._customers = customers
         self._stripe = stripe
         self._clock = clock
+        self._means = Means(database=database, clock=clock, ids=ids)
 
     def saved(self, account: AccountId) -> list[Card]:
         """Return the saved cards, the default first, then the newest. Reads Stripe if our copy is older than a minute.
@@ -128,8 +133,8 @@ class Cards:
             found = connection.execute(select(table.c.account_id).where(table.c.id == card_id)).scalar()
         return None if found is None else AccountId(found)
 
-    def remove(self, account: AccountId, card_id: str) -> None:
-        """Remove a card that is not the default, for good; removing it again changes nothing.
+    def remove(self, account: AccountId, card_id: str, *, by: str = SYSTEM) -> None:
+        """Remove a card that is not the default, for good; removing it again changes nothing. `by` is who does it.
 
         Raises: NotFound (also for another account's card), CardIsDefault, StripeUnavailable.
         """
@@ -142,6 +147,7 @@ class Cards:
             return
         if any(card.id == card_id and card.is_default for card in self.refresh(account)):
             raise CardIsDefault
+        self._note_wish(account, card_id, by=by)
         payer.detach_card(self._stripe, card_id, key=f"card:{card_id}:detach")
         crash.point("card.detached")
         self.refresh(account)
@@ -155,9 +161,21 @@ class Cards:
                 return
             for each in found:
                 self._keep_one(connection, account, each)
-            present = [each.id for each in found]
-            gone = (table.c.account_id == account) & table.c.removed_at.is_(None) & table.c.id.not_in(present)
-            connection.execute(update(table).where(gone).values(removed_at=self._clock.now()))
+            self._drop_others(connection, account, [each.id for each in found])
+
+    def _drop_others(self, connection: Connection, account: AccountId, present: list[str]) -> None:
+        """Note cards as removed: by whoever asked for it here, else at Stripe."""
+        gone = (table.c.account_id == account) & table.c.removed_at.is_(None) & table.c.id.not_in(present)
+        for card_id, last4 in connection.execute(select(table.c.id, table.c.last4).where(gone)).all():
+            connection.execute(update(table).where(table.c.id == card_id).values(removed_at=self._clock.now()))
+            by = actor_of(connection, account_id=account, action=_WISH, subject=card_id) or SYSTEM
+            self._means.note(connection, "card.removed", card_id, by=by, account=account, detail={"last4": last4})
+
+    def _note_wish(self, account: AccountId, card_id: str, *, by: str) -> None:
+        """Note who wants a card removed before Stripe is told, whose webhook may be faster than our own next step."""
+        with self._database.write() as connection:
+            if actor_of(connection, account_id=account, action=_WISH, subject=card_id) != by:
+                self._means.note(connection, _WISH, card_id, by=by, account=account)
 
     def _keep_one(self, connection: Connection, account: AccountId, facts: CardFacts) -> None:
         values = {
@@ -170,6 +188,8 @@ class Cards:
         }
         row = {"id": facts.id, "account_id": account, "created_at": facts.created * SECOND, **values}
         if insert_new(connection, table, row):
+            detail = {"last4": facts.last4}
+            self._means.note(connection, "card.added", facts.id, by=SYSTEM, account=account, detail=detail)
             return
         mine = (table.c.id == facts.id) & (table.c.account_id == account)
         other = [table.c.last4 != facts.last4, table.c.exp_month != facts.exp_month, table.c.exp_year != facts.exp_year]

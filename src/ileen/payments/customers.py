@@ -10,18 +10,20 @@ C2  what Stripe has of the billing details is revision `revision_sent`; if it is
 C3  a customer is `ready` only if Stripe can place its address for tax, and our policy sells there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Row, select, update
+from sqlalchemy import Connection, Row, RowMapping, select, update
 
 from ileen.accounts import Accounts
+from ileen.accounts.audit import SYSTEM
+from ileen.accounts.means import Means
 from ileen.base import crash
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.errors import BillingIncomplete, LocationInvalid, RequestInvalid
-from ileen.base.ids import AccountId
+from ileen.base.ids import AccountId, Ids
 from ileen.payments import tax
 from ileen.payments.stripe import Stripe, payer
 from ileen.payments.stripe.payer import Address, CustomerFacts, NotAtStripe
@@ -85,13 +87,14 @@ class Customers:
     """All customers. Thread-safe; calls block on short transactions and on Stripe."""
 
     def __init__(
-        self, database: Database, accounts: Accounts, *, stripe: Stripe, policy: tax.TaxPolicy, clock: Clock
+        self, database: Database, accounts: Accounts, *, stripe: Stripe, policy: tax.TaxPolicy, clock: Clock, ids: Ids
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._stripe = stripe
         self._policy = policy
         self._clock = clock
+        self._means = Means(database=database, clock=clock, ids=ids)
 
     def get(self, account: AccountId) -> Customer:
         """Return the account's customer as we know it; asks nobody. Raises: NotFound (no such account)."""
@@ -103,9 +106,10 @@ class Customers:
                 row = connection.execute(_row_of(account)).one()
         return _customer(row)
 
-    def set_details(self, account: AccountId, details: BillingDetails) -> Customer:
-        """Keep new billing details and tell Stripe; return the customer.
+    def set_details(self, account: AccountId, details: BillingDetails, *, by: str = SYSTEM) -> Customer:
+        """Keep new billing details and tell Stripe; return the customer. `by` is the actor of the audit event.
 
+        The same details again are sent again, and are no event. Locks: the customer's row.
         Raises: RequestInvalid, CountryNotSold, TerritoryNotSold (nothing was kept); LocationInvalid (they are kept, and
         nothing can be bought until they are corrected); StripeUnavailable (kept, and sent at the next use).
         """
@@ -114,12 +118,15 @@ class Customers:
         assert country is not None, "checked above"
         tax.admit(self._policy, country, details.address.postal_code)
         self.get(account)
+        columns = _columns(details)
         with self._database.write() as connection:
+            before = connection.execute(_row_of(account).with_for_update()).mappings().one()
             connection.execute(
                 update(table)
                 .where(table.c.account_id == account)
-                .values(**_columns(details), revision=table.c.revision + 1, updated_at=self._clock.now())
+                .values(**columns, revision=table.c.revision + 1, updated_at=self._clock.now())
             )
+            self._note_change(connection, before, columns, by=by)
         return self._settled(account)
 
     def known(self, account: AccountId) -> Customer:
@@ -301,6 +308,16 @@ class Customers:
                 # Our slow request may have landed after a quicker, later one. A new revision has a new key at Stripe.
                 connection.execute(update(table).where(mine).values(revision=table.c.revision + 1))
 
+    def _note_change(
+        self, connection: Connection, before: RowMapping, columns: Mapping[str, object], *, by: str
+    ) -> None:
+        """Note in a change's transaction which details it changed: their names alone, as events stay for good."""
+        changed = [name for name, value in columns.items() if before[name] != value]
+        if changed:
+            account = AccountId(str(before["account_id"]))
+            detail = {"changed": " ".join(changed), "country": str(columns["country"] or "")}
+            self._means.note(connection, "billing.changed", account, by=by, account=account, detail=detail)
+
     def _refused(self, row: Row[tuple[object, ...]]) -> None:
         same = (table.c.account_id == row.account_id) & (table.c.revision == row.revision)
         with self._database.write() as connection:
@@ -311,12 +328,15 @@ class Customers:
         now = self._clock.now()
         mine = (table.c.account_id == account) & (table.c.stripe_id == facts.id)
         details: dict[str, object] = {"location": facts.location, "updated_at": now}
+        told: dict[str, object] = {}
         if facts.address.country is not None:
-            details |= {"name": facts.name, "email": facts.email, **_address_columns(facts.address)}
+            told = {"name": facts.name, "email": facts.email, **_address_columns(facts.address)}
+        in_step = mine & (table.c.revision == table.c.revision_sent)
         with self._database.write() as connection:
+            before = connection.execute(_row_of(account).with_for_update()).mappings().one()
             connection.execute(update(table).where(mine).values(default_card=facts.default_card))
-            in_step = mine & (table.c.revision == table.c.revision_sent)
-            connection.execute(update(table).where(in_step).values(**details))
+            if connection.execute(update(table).where(in_step).values(**details, **told)).rowcount and told:
+                self._note_change(connection, before, told, by=SYSTEM)
 
 
 def check_details(details: BillingDetails) -> BillingDetails:

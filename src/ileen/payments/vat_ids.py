@@ -16,6 +16,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from ileen import jobs
+from ileen.accounts.audit import SYSTEM
+from ileen.accounts.means import Means
 from ileen.base import crash
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.errors import BillingIncomplete, NotFound, StripeUnavailable, TaxIdInvalid, TaxIdPresent
@@ -85,6 +87,7 @@ class VatIds:
         self._policy = policy
         self._clock = clock
         self._ids = ids
+        self._means = Means(database=database, clock=clock, ids=ids)
 
     def get(self, account: AccountId) -> TaxId | None:
         """Return the account's VAT id, None if it has none. Asks nobody."""
@@ -92,8 +95,8 @@ class VatIds:
             row = connection.execute(_open_of(account)).first()
         return None if row is None else self._tax_id(row)
 
-    def add(self, account: AccountId, text: str) -> TaxId:
-        """Take a VAT id and have it checked; the same one again returns it as it stands.
+    def add(self, account: AccountId, text: str, *, by: str = SYSTEM) -> TaxId:
+        """Take a VAT id and have it checked; the same one again returns it as it stands. `by` is who gave it.
 
         Raises: BillingIncomplete (no country yet), TaxIdInvalid, TaxIdPresent.
         """
@@ -113,6 +116,8 @@ class VatIds:
                     raise TaxIdPresent(value=present.value)
                 return self._tax_id(present)
             self._look_again(connection, id_, look=0, at=soon)
+            detail = {"value": read.value}
+            self._means.note(connection, "tax_id.given", id_, by=by, account=account, detail=detail)
         crash.point("tax_id.added")
         self._advance_quietly(id_)
         found = self.get(account)
@@ -135,8 +140,8 @@ class VatIds:
         self._advance_quietly(row.id)
         return self._tax_id(self._row(row.id))
 
-    def remove(self, account: AccountId, tax_id: str) -> None:
-        """Remove a VAT id, from Stripe too; removing it again changes nothing. Raises: NotFound."""
+    def remove(self, account: AccountId, tax_id: str, *, by: str = SYSTEM) -> None:
+        """Remove a VAT id, from Stripe too; removing it again changes nothing. `by` is who did it. Raises: NotFound."""
         now = self._clock.now()
         with self._database.write() as connection:
             mine = (table.c.id == tax_id) & (table.c.account_id == account)
@@ -145,6 +150,7 @@ class VatIds:
             gone = connection.execute(update(table).where(mine, table.c.removed_at.is_(None)).values(removed_at=now))
             if gone.rowcount:
                 self._look_again(connection, tax_id, look=0, at=Instant(now + _PAUSES_S[0] * SECOND))
+                self._means.note(connection, "tax_id.removed", tax_id, by=by, account=account)
         crash.point("tax_id.removed")
         self._advance_quietly(tax_id)
 
@@ -164,11 +170,11 @@ class VatIds:
             elif row.stripe_id is not None and not wanted:
                 self._take_off(row)
 
-    def drop_foreign(self, account: AccountId) -> None:
-        """Remove an id of another country than the billing address, after that has changed."""
+    def drop_foreign(self, account: AccountId, *, by: str = SYSTEM) -> None:
+        """Remove an id of another country than the billing address, after `by` has changed that."""
         present, country = self.get(account), self._customers.get(account).country
         if present is not None and present.country != country:
-            self.remove(account, present.id)
+            self.remove(account, present.id, by=by)
 
     def take_off_strangers(self, account: AccountId, stripe_id: str) -> list[str]:
         """Take ids off the payer that we did not put there (an operator did, by hand); return their values.

@@ -112,7 +112,7 @@ def delete_card(id: CardId, house: InHouse, caller: Keeper) -> Response:  # noqa
 def create_portal_session(request: money.PortalRequest, house: InHouse, caller: Keeper) -> money.PortalView:
     """Open Stripe's portal for one visit: to add a card, choose the default, see all invoices."""
     flow = Flow(request.flow)
-    url = billing_of(house).portal(caller.account, return_path=request.return_path, flow=flow)
+    url = billing_of(house).portal(caller.account, return_path=request.return_path, flow=flow, by=caller.actor)
     return money.PortalView(next=money.NextView(kind="redirect", url=url))
 
 

@@ -66,15 +66,13 @@ def check_tax_id(visit: Visit) -> Response:
 def add_card(visit: Visit) -> Response:
     """Go to Stripe's form for a new card; `next` is the page of ours to come back to."""
     back = "/gate/back" if visit.field("next") == "/gate" else "/billing/back"
-    url = billing_of(visit.house).portal(visit.caller.account, return_path=back, flow=Flow.ADD_CARD)
-    return visit.leave(url)
+    return _to_portal(visit, back, Flow.ADD_CARD)
 
 
 @pages.post("/billing/portal", needs=Needs.BILLING)
 def open_portal(visit: Visit) -> Response:
     """Go to Stripe's portal: default card, billing details, all invoices."""
-    url = billing_of(visit.house).portal(visit.caller.account, return_path="/billing/back", flow=Flow.HOME)
-    return visit.leave(url)
+    return _to_portal(visit, "/billing/back", Flow.HOME)
 
 
 @pages.get("/billing/back", needs=Needs.BILLING)
@@ -165,6 +163,12 @@ def country_options(locale: str) -> list[tuple[str, str]]:
     names: Any = Locale.parse(locale).territories  # Babel's data is untyped
     named = [(code, str(names.get(code, code))) for code in COUNTRIES]
     return [("", "—"), *sorted(named, key=lambda each: each[1].casefold())]
+
+
+def _to_portal(visit: Visit, back: str, flow: Flow) -> Response:
+    caller = visit.caller
+    url = billing_of(visit.house).portal(caller.account, return_path=back, flow=flow, by=caller.actor)
+    return visit.leave(url)
 
 
 def _put_tax_id(billing: Billing, visit: Visit, text: str) -> None:
