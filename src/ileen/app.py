@@ -30,7 +30,7 @@ from ileen.payments import Payments, Policy
 from ileen.payments.billing import Billing
 from ileen.payments.gate import GateRule
 from ileen.payments.refills.model import RefillPolicy
-from ileen.payments.stripe import Stripe
+from ileen.payments.stripe import Stripe, check_key
 from ileen.payments.tax import ReverseCharge, Sell, TaxPolicy
 from ileen.payments.territories import EU
 from ileen.pricing import Prices
@@ -38,6 +38,8 @@ from ileen.settings import Settings
 from ileen.store.engine import Database
 
 _SWEEP_EVERY_S = 1
+_STRIPE_ASKED_S = 5
+"""How long the start waits for Stripe at most: agents spend what was bought before, whether Stripe answers or not."""
 _log = structlog.get_logger()
 
 
@@ -128,8 +130,20 @@ class App:
             app.ledger.stop()
             app.database.close()
 
-    async def serve(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
-        """Serve HTTP on a bound socket until SIGINT or SIGTERM; call `ready` once requests are answered."""
+    def check_stripe(self) -> None:
+        """Ask Stripe whether it takes the key, in the mode its name says; warn if Stripe cannot tell now.
+
+        Raises: SettingInvalid.
+        """
+        key = self.settings.stripe_secret_key
+        if key is None:
+            return
+        once = Stripe(key, base_url=self.settings.stripe_base_url, retries=0, timeout_s=_STRIPE_ASKED_S)
+        if warning := check_key(once):
+            _log.warning("payments.key.unchecked", sentence=warning)
+
+    def build(self) -> tuple[web.Front, Gateway]:
+        """Return the HTTP side: what serves, and the gateway in it, which is started and stopped by the caller."""
         gate = self.billing.spending_gate(GateRule(self.settings.gate)) if self.billing is not None else None
         gateway = Gateway(
             ledger=self.ledger,
@@ -155,6 +169,15 @@ class App:
             gate=gate,
             country_header=self.settings.country_header,
         )
+        return front, gateway
+
+    async def serve(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+        """Serve HTTP on a bound socket until SIGINT or SIGTERM; call `ready` once requests are answered.
+
+        Raises: SettingInvalid (Stripe refuses the key).
+        """
+        await asyncio.to_thread(self.check_stripe)
+        front, gateway = self.build()
         for warning in self.prices.warnings(self.clock.now()):
             _log.warning("pricing.rate.stale", sentence=warning)
         if self.settings.smtp_url is None:

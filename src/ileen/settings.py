@@ -111,9 +111,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingInvalid(
                 "ILEEN_HOLD_LIFETIME_S must be longer than ILEEN_CALL_TIMEOUT_S: a hold outlives its call."
             )
-        if settings.stripe_base_url and not (settings.stripe_secret_key or "").startswith("sk_test_"):
+        if settings.stripe_base_url and not (settings.stripe_secret_key or "").startswith(("sk_test_", "rk_test_")):
             raise SettingInvalid(
-                "ILEEN_STRIPE_BASE_URL names a sandbox: use it with a test key (sk_test_…) only, never with a live one."
+                "ILEEN_STRIPE_BASE_URL names a sandbox: use it with a test key (sk_test_…, rk_test_…) only, never with "
+                "a live one."
             )
         if len({bool(settings.oidc_issuer), bool(settings.oidc_client_id), bool(settings.oidc_client_secret)}) > 1:
             raise SettingInvalid("ILEEN_OIDC_ISSUER, _CLIENT_ID and _CLIENT_SECRET belong together: set all or none.")

@@ -238,3 +238,18 @@ def test_what_a_bank_that_wants_the_payer_looks_like_is_a_doubt(
 
     assert (error.http_status, error.error.code, error.error.payment_intent.status) == (status, code, intent)
     assert stripe_sandbox.read(invoice.id).status == "open"
+
+
+def test_the_balance_is_what_was_earned_pending_until_it_can_be_paid_out(stripe_sandbox: StripeSandbox) -> None:
+    balance = stripe_sandbox.client.v1.balance
+    assert [(each.amount, each.currency) for each in balance.retrieve().available] == [(0, "eur")]
+
+    pay(stripe_sandbox, stripe_sandbox.open_invoice(stripe_sandbox.customer().id).id)
+    charge = stripe_sandbox.client.v1.charges.list().data[0]
+    moved = stripe_sandbox.client.v1.balance_transactions.retrieve(str(charge.balance_transaction))
+    early = balance.retrieve()
+    stripe_sandbox.advance(8 * 86_400)
+    late = balance.retrieve()
+
+    assert (early.available[0].amount, early.pending[0].amount) == (0, moved.net)
+    assert (late.available[0].amount, late.pending[0].amount, late.livemode) == (moved.net, 0, False)

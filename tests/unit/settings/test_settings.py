@@ -71,7 +71,8 @@ def test_a_wrong_or_unknown_setting_is_refused_by_name(name: str, value: str) ->
 
 def test_a_live_key_is_refused_together_with_the_sandbox() -> None:
     sandbox = {"ILEEN_STRIPE_BASE_URL": "http://127.0.0.1:9"}
-    assert Settings.read(sandbox | {"ILEEN_STRIPE_SECRET_KEY": "sk_test_123456"}).stripe_base_url
+    for key in ("sk_test_123456", "rk_test_123456"):
+        assert Settings.read(sandbox | {"ILEEN_STRIPE_SECRET_KEY": key}).stripe_base_url
     for key in ("sk_live_123456", "rk_live_123456"):
         assert Settings.read({"ILEEN_STRIPE_SECRET_KEY": key}).stripe_secret_key == key
         with pytest.raises(SettingInvalid, match="never with a live one"):

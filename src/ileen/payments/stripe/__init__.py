@@ -9,6 +9,7 @@ S3  an outcome that is not known is `StripeUnavailable`: the same call with the 
 
 from ileen.payments.stripe.client import API_VERSION, Stripe, answered
 from ileen.payments.stripe.decline import Decline, DeclineKind
+from ileen.payments.stripe.key import check_key
 from ileen.payments.stripe.model import Intent, Invoice, Line, PaidBy, Tax
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Stripe",
     "Tax",
     "answered",
+    "check_key",
 ]

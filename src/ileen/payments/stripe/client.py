@@ -30,7 +30,14 @@ _ACTION_MESSAGE: Final = "additional user action"
 class Stripe:
     """One Stripe account in one mode, spoken to with one secret key. Thread-safe."""
 
-    def __init__(self, secret_key: str, *, base_url: str | None = None, retries: int = _RETRIES) -> None:
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        base_url: str | None = None,
+        retries: int = _RETRIES,
+        timeout_s: int = _TIMEOUT_S,
+    ) -> None:
         """`base_url` is the sandbox's; None is Stripe itself. Makes no call."""
         self.live = secret_key.startswith(("sk_live_", "rk_live_"))
         self.client = stripe.StripeClient(
@@ -38,7 +45,7 @@ class Stripe:
             stripe_version=API_VERSION,
             base_addresses={"api": base_url} if base_url else None,
             max_network_retries=retries,
-            http_client=stripe.RequestsClient(timeout=_TIMEOUT_S),
+            http_client=stripe.RequestsClient(timeout=timeout_s),
         )
 
 

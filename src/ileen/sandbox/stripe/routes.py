@@ -6,6 +6,7 @@ Owns: the lists and their order (the first match serves). A new module is added 
 from typing import Final
 
 from ileen.sandbox.stripe import (
+    balance,
     corrections,
     credit_notes,
     customers,
@@ -38,6 +39,7 @@ ROUTES: Final[list[Route]] = [
     *items.ROUTES,
     *products.ROUTES,
     *reading.ROUTES,
+    *balance.ROUTES,
     *webhooks.ROUTES,
     *credit_notes.ROUTES,
     *refunds.ROUTES,
