@@ -92,6 +92,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         """The file of exchange rates that a refresh adds to: the one named, else one in the data directory."""
         return self.fx_file or self.data_dir / "exchange_rates.toml"
 
+    @property
+    def shop_url(self) -> str:
+        """Where people buy credits: the page the operator names, else our own if we sell; empty if nowhere."""
+        ours = f"{self.public_url}/billing" if self.stripe_secret_key and self.public_url else ""
+        return self.buy_url or ours
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
         """Read the settings. Raises: SettingInvalid."""

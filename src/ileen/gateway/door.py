@@ -74,7 +74,7 @@ class GatewaySettings(Form):
     @property
     def calls_max(self) -> int: ...  # noqa: D102
     @property
-    def buy_url(self) -> str | None: ...  # noqa: D102
+    def shop_url(self) -> str | None: ...  # noqa: D102
     @property
     def unpriced(self) -> str: ...  # noqa: D102
 
@@ -297,7 +297,7 @@ class Gateway:
             return  # the server breaks the connection: the client must not take what it has for an answer
         call = "call_" + body(hold)
         protocol = protocol_of(scope["path"])
-        document = error_body(protocol, error, call=call, buy_url=self._settings.buy_url)
+        document = error_body(protocol, error, call=call, buy_url=self._settings.shop_url or None)
         await reply.whole(error.status, [*error_headers(error), (b"ileen-call-id", call.encode())], document)
 
 

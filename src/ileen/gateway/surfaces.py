@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ileen.base.errors import CapReached, GateClosed, IleenError, InsufficientCredits, TooManyCalls
+from ileen.base.errors import GateClosed, IleenError, InsufficientCredits, TooManyCalls
+from ileen.base.way_on import way_on
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -108,13 +109,10 @@ _ANTHROPIC_TYPES: Final = {
 
 def error_body(protocol: Protocol, error: IleenError, *, call: str | None, buy_url: str | None) -> bytes:
     """Write a refusal in the protocol's own shape, with our code and its fields (amounts as decimal strings)."""
-    short = isinstance(error, (InsufficientCredits, CapReached, GateClosed))
-    fields: dict[str, object] = dict(error.fields)
+    fields: dict[str, object] = {**error.fields, **way_on(error, buy_url=buy_url)}
     message = error.detail
-    if short and buy_url:
-        fields["buy_url"] = buy_url
-        if isinstance(error, InsufficientCredits):
-            message += f" Buy more at {buy_url}."
+    if isinstance(error, InsufficientCredits) and buy_url:
+        message += f" Buy more at {buy_url}."
     if isinstance(error, GateClosed):
         message += f" Continue at {error.fields['gate_url']}."
     inner: dict[str, object] = {

@@ -51,7 +51,7 @@ class WebSettings(Protocol):
         ...
 
     @property
-    def buy_url(self) -> str | None:
+    def shop_url(self) -> str | None:
         """Where people buy credits; shown with every 402."""
         ...
 
@@ -139,7 +139,7 @@ def build(
         ids=ids,
         quotes=Quotes(ledger=ledger, prices=prices, clock=clock),
         hold_lifetime_s=settings.hold_lifetime_s,
-        buy_url=settings.buy_url or None,
+        buy_url=settings.shop_url or None,
         public_url=settings.public_url,
         proxies=settings.proxies,
         brand=settings.brand,

@@ -33,6 +33,7 @@ from ileen.base.errors import (
     TooLarge,
     Unavailable,
 )
+from ileen.base.way_on import way_on
 from ileen.store.engine import is_transient
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -137,8 +138,7 @@ def install(app: FastAPI, *, buy_url: str | None) -> None:
 
     async def ours(_request: Request, error: Exception) -> Response:
         assert isinstance(error, IleenError)
-        if error.status == 402 and buy_url:
-            error.fields.setdefault("buy_url", buy_url)
+        error.fields.update(way_on(error, buy_url=buy_url))
         return respond(error)
 
     app.add_exception_handler(IleenError, ours)

@@ -9,7 +9,9 @@ from ileen.accounts import ApiKey
 from ileen.base.clock import Instant, ManualClock
 from ileen.base.errors import (
     ActivityUnknown,
+    CapReached,
     Forbidden,
+    GateClosed,
     InsufficientCredits,
     KeyInvalid,
     RequestInvalid,
@@ -57,7 +59,25 @@ def test_insufficient_credits_in_openais_shape() -> None:
         "needed": "1.00",
         "available": "0.25",
         "buy_url": "https://shop.example",
+        "next": {"kind": "redirect", "url": "https://shop.example", "id": None},
     }
+
+
+def test_a_cap_says_where_to_buy_but_not_that_buying_helps() -> None:
+    error = CapReached(needed="1.00", available="0.25", period="day", spender="key")
+
+    body = json.loads(error_body(Protocol.OPENAI, error, call="call_1", buy_url="https://shop.example"))
+
+    assert body["error"]["buy_url"] == "https://shop.example"
+    assert "next" not in body["error"]
+
+
+def test_a_closed_gate_leads_to_the_gate() -> None:
+    error = GateClosed(step="credits", gate_url="https://credits.example/gate")
+
+    body = json.loads(error_body(Protocol.ANTHROPIC, error, call="call_1", buy_url=None))
+
+    assert body["error"]["next"] == {"kind": "redirect", "url": "https://credits.example/gate", "id": None}
 
 
 def test_insufficient_credits_in_anthropics_shape() -> None:

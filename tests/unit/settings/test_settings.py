@@ -18,6 +18,15 @@ def test_the_database_follows_the_data_directory_unless_named() -> None:
     assert named.database_url == "postgresql://db/ileen"
 
 
+def test_credits_are_bought_on_our_own_page_where_we_sell_unless_another_is_named() -> None:
+    ours = {"ILEEN_PUBLIC_URL": "https://credits.example.com"}
+    selling = ours | {"ILEEN_STRIPE_SECRET_KEY": "sk_test_123456"}
+    assert Settings.read(ours).shop_url == ""
+    assert Settings.read(selling).shop_url == "https://credits.example.com/billing"
+    named = Settings.read(selling | {"ILEEN_BUY_URL": "https://shop.example.com/credits"})
+    assert named.shop_url == "https://shop.example.com/credits"
+
+
 def test_values_are_read_into_their_types(tmp_path: Path) -> None:
     card = tmp_path / "card.toml"
     card.touch()

@@ -24,7 +24,7 @@ from ileen.web.house import House
 @dataclass(frozen=True)
 class WebSettings:
     hold_lifetime_s: int = 900
-    buy_url: str | None = "https://shop.example.com/credits"
+    shop_url: str | None = "https://shop.example.com/credits"
     public_url: str = "http://ileen"
     proxies: int = 0
     brand: str = "Ileen"

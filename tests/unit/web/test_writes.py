@@ -76,7 +76,7 @@ async def test_a_hold_beyond_the_wallet_is_refused_with_what_is_there_and_where_
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert (problem["code"], problem["needed"], problem["available"]) == ("insufficient_credits", "5.01", "5.00")
-    assert problem["buy_url"] == "https://shop.example.com/credits"
+    assert problem["buy_url"] == problem["next"]["url"] == "https://shop.example.com/credits"
 
 
 async def test_a_hold_content_with_less_gets_what_is_there(world) -> None:

@@ -128,7 +128,7 @@ async def shop(paying: Paying, prices: Prices, gate_rule: GateRule) -> AsyncIter
         people=people,
         prices=prices,
         gateway=_gateway,
-        settings=Settings(public_url="http://ileen", proxies=1),
+        settings=Settings(public_url="http://ileen", proxies=1, stripe_secret_key=paying.sandbox.secret_key),
         clock=paying.clock,
         ids=paying.ids,
         database=paying.database,
