@@ -24,7 +24,7 @@ from ileen.jobs.queue import (
     retry,
     retry_all,
 )
-from ileen.jobs.schedule import Recurring, Schedule, daily, every
+from ileen.jobs.schedule import Recurring, Schedule, daily, every, reach, reached
 from ileen.jobs.worker import ATTEMPTS_MAX, HANDLER_S_MAX, Handler, Worker
 
 __all__ = [
@@ -47,6 +47,8 @@ __all__ = [
     "finish",
     "get",
     "purge",
+    "reach",
+    "reached",
     "retry",
     "retry_all",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ileen.base.clock import SECOND, Clock, Instant, to_text
@@ -77,6 +77,16 @@ class Schedule:
                     enqueued += 1
             self._seen[entry.kind] = slot
         return enqueued
+
+
+def reached(connection: Connection, name: str) -> int | None:
+    """Return how far work of this name has come, None if it never began."""
+    return connection.execute(select(table.c.slot).where(table.c.name == name)).scalar_one_or_none()
+
+
+def reach(connection: Connection, name: str, number: int) -> None:
+    """Write down how far work of this name has come; it never goes back. Locks: the name's row."""
+    _take(connection, name, number)
 
 
 def _take(connection: Connection, name: str, slot: int) -> bool:

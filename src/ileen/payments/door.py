@@ -12,6 +12,7 @@ from ileen.jobs import Handler, Recurring, daily, every
 from ileen.ledger import Ledger
 from ileen.payments.inbox import APPLY, Hook, Inbox
 from ileen.payments.machine import DRIVE, Machine
+from ileen.payments.missed import MISSED, MISSED_EVERY_S, Missed
 from ileen.payments.model import Alarm, Evidence, Notify, Payers, Policy, Purchase, Quote
 from ileen.payments.poller import SWEEP, SWEEP_EVERY_S, Poller
 from ileen.payments.purchases import Purchases
@@ -78,6 +79,7 @@ class Payments:
         self._inbox = Inbox(
             database, self._machine, stripe=stripe, secrets=webhook_secrets, clock=clock, ids=ids, hooks=hooks or {}
         )
+        self._missed = Missed(database, self._inbox, stripe=stripe, clock=clock, ids=ids)
         self._poller = Poller(database, self._machine, clock=clock, ids=ids)
         self._reconciler = Reconciler(database, ledger, stripe=stripe, clock=clock, ids=ids, alarm=alarm)
 
@@ -125,6 +127,7 @@ class Payments:
         """Return the jobs of this room."""
         return {
             APPLY: self._inbox.apply,
+            MISSED: self._missed.fetch,
             SWEEP: self._poller.sweep,
             DRIVE: self._poller.drive,
             RECONCILE: self._reconciler.daily,
@@ -134,7 +137,12 @@ class Payments:
     @staticmethod
     def recurring() -> Sequence[Recurring]:
         """Return the jobs that are due again and again."""
-        return every(SWEEP_EVERY_S, SWEEP), every(REFILLS_EVERY_S, REFILLS_DUE), daily(4, RECONCILE)
+        return (
+            every(SWEEP_EVERY_S, SWEEP),
+            every(MISSED_EVERY_S, MISSED),
+            every(REFILLS_EVERY_S, REFILLS_DUE),
+            daily(4, RECONCILE),
+        )
 
     def reconcile(self, since: Instant, until: Instant) -> list[Break]:
         """Compare what began in a period with Stripe and the ledger. Raises: StripeUnavailable."""

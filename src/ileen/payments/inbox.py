@@ -104,14 +104,22 @@ class Inbox:
             raise PaymentsDisabled
         now = self._clock.now()
         signature.check(raw, header, secrets=self._secrets, now=now)
-        told = _read(raw)
-        if told.livemode != self._stripe.live:
-            _log.error("payments.webhook.other_mode", event_id=told.id, livemode=told.livemode)
-            raise WebhookInvalid(reason="it is of the other mode, live or test")
+        told = self._told(raw)
         with self._database.write() as connection:
-            if self._store(connection, told, raw, now):
-                jobs.enqueue(connection, ids=self._ids, kind=APPLY, payload={"event": told.id}, now=now, key=told.id)
+            self._owe(connection, told, raw, now)
         crash.point("payments.inbox.stored")
+
+    def take(self, raws: Sequence[bytes]) -> int:
+        """Store events that were read at Stripe itself, all or none; return how many were new.
+
+        Raises: WebhookInvalid.
+        """
+        found = [(self._told(raw), raw) for raw in raws]
+        if not found:
+            return 0
+        now = self._clock.now()
+        with self._database.write() as connection:
+            return sum(self._owe(connection, told, raw, now) for told, raw in found)
 
     def apply(self, job: Job) -> None:
         """Apply one stored event; again after a crash. Raises whatever keeps it from being applied."""
@@ -129,6 +137,20 @@ class Inbox:
             done = {"outcome": outcome, "applied_at": self._clock.now()}
             connection.execute(update(table).where(table.c.id == event.id).values(done))
         _log.info("payments.event.applied", event_id=event.id, type=event.type, outcome=outcome)
+
+    def _told(self, raw: bytes) -> "_Told":
+        told = _read(raw)
+        if told.livemode != self._stripe.live:
+            _log.error("payments.webhook.other_mode", event_id=told.id, livemode=told.livemode)
+            raise WebhookInvalid(reason="it is of the other mode, live or test")
+        return told
+
+    def _owe(self, connection: Connection, told: "_Told", raw: bytes, now: Instant) -> bool:
+        """Store an event with the job that applies it; tell whether there is something to apply."""
+        if not self._store(connection, told, raw, now):
+            return False
+        jobs.enqueue(connection, ids=self._ids, kind=APPLY, payload={"event": told.id}, now=now, key=told.id)
+        return True
 
     def _store(self, connection: Connection, told: "_Told", raw: bytes, now: Instant) -> bool:
         """Insert an event; tell whether there is something to apply."""
