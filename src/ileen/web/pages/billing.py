@@ -14,7 +14,7 @@ from ileen.payments.cards import Card
 from ileen.payments.model import Purchase, PurchaseState
 from ileen.web import wording
 from ileen.web.buying import payments_of
-from ileen.web.pages import buy
+from ileen.web.pages import buy, refill
 from ileen.web.pages.desk import Pages
 from ileen.web.pages.gate import behind_gate
 from ileen.web.pages.needs import Needs
@@ -56,7 +56,8 @@ def show_billing(visit: Visit) -> Response:
         purchases=[_row(visit, each) for each in found],
         pending=buy.pending(visit),
         errors={},
-        values={"other": ""},
+        values={"other": "", **refill.values(visit)},
+        refill=refill.section(visit),
         **buy.choices(visit),
     )
 

@@ -170,17 +170,22 @@ def read_typed(text: str) -> int:
 
     Three digits after the only separator may be thousands or a slip: they are asked about, not guessed.
     """
+    cents = read_euros_typed(text)
+    if not CENTS_MIN <= cents <= CENTS_MAX:
+        kind = "too_small" if cents < CENTS_MIN else "too_large"
+        raise AmountInvalid(field="amount", reason="it is out of bounds", kind=kind)
+    return cents
+
+
+def read_euros_typed(text: str) -> int:
+    """Read euros as people type them, however many, as whole cents. Raises: as `read_typed`."""
     match = _TYPED.fullmatch("".join(text.replace("€", "").split()))
     if match is None:
         raise AmountInvalid(field="amount", reason="it is not an amount of euros", kind="invalid")
     euros, _, decimals = match.groups()
     if decimals is not None and len(decimals) > 2:
         raise AmountInvalid(field="amount", reason="it can be read in two ways", kind="ambiguous")
-    cents = int(euros) * 100 + int((decimals or "").ljust(2, "0"))
-    if not CENTS_MIN <= cents <= CENTS_MAX:
-        kind = "too_small" if cents < CENTS_MIN else "too_large"
-        raise AmountInvalid(field="amount", reason="it is out of bounds", kind=kind)
-    return cents
+    return int(euros) * 100 + int((decimals or "").ljust(2, "0"))
 
 
 _SHOWN_AGAIN: Final = frozenset(

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 
 from ileen.web.house import House
-from ileen.web.pages import account, billing, buy, desk, gate, keys, members, payer, sign_in, sign_up
+from ileen.web.pages import account, billing, buy, desk, gate, keys, members, payer, refill, sign_in, sign_up
 from ileen.web.pages.desk import Pages
 from ileen.web.pages.needs import Needs
 from ileen.web.pages.visit import Visit
@@ -24,7 +24,7 @@ ROOMS: Final[tuple[Pages, ...]] = (
     account.pages,
 )
 """Every room of pages; a path belongs to one room only."""
-SELLING: Final[tuple[Pages, ...]] = (gate.pages, billing.pages, buy.pages, payer.pages)
+SELLING: Final[tuple[Pages, ...]] = (gate.pages, billing.pages, buy.pages, refill.pages, payer.pages)
 """Rooms that are there only where something can be bought."""
 
 
