@@ -1,10 +1,11 @@
-"""A purchase in a process of its own, which dies at a named step; the database and the offline Stripe survive it."""
+"""A purchase, a call or a worker in a process that dies at a named step; database and offline Stripe survive it."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ileen.base.ids import AccountId
 from shop import Shop
@@ -14,6 +15,20 @@ CHILD = Path(__file__).parent / "crash" / "purchase_child.py"
 
 def buy_until_killed(shop: Shop, account: AccountId, point: str) -> None:
     """Have another process buy 50 credits for an account and be killed at a named step."""
+    _until_killed(shop, account, point, does="buy", total=shop.payments.quote(account, 5000).total)
+
+
+def spend_until_killed(shop: Shop, account: AccountId, point: str, *, hold: str, amount: int) -> None:
+    """Have another process book a call and be killed at a named step."""
+    _until_killed(shop, account, point, does="spend", hold=hold, amount=amount)
+
+
+def work_until_killed(shop: Shop, account: AccountId, point: str) -> None:
+    """Have another process run the jobs that are due, for the payer of an account, and be killed at a named step."""
+    _until_killed(shop, account, point, does="work")
+
+
+def _until_killed(shop: Shop, account: AccountId, point: str, **task: Any) -> None:
     payer = shop.payers.payer(account, card=None)
     given = {
         "database": shop.database.engine.url.render_as_string(hide_password=False),
@@ -22,7 +37,7 @@ def buy_until_killed(shop: Shop, account: AccountId, point: str) -> None:
         "account": account,
         "customer": payer.customer,
         "card": payer.card,
-        "total": shop.payments.quote(account, 5000).total,
+        **task,
     }
     tests = str(Path(__file__).parent)
     child = subprocess.run(

@@ -1,12 +1,14 @@
-"""Buys once, as another process would: the room on a given database and Stripe. Killed on the way by its test."""
+"""Buys once, spends once or runs the jobs that are due, as another process would. Killed on the way by its test."""
 
 import json
 import sys
 
 from ileen.accounts import Accounts
-from ileen.base.clock import SystemClock
-from ileen.base.ids import RandomIds
+from ileen.base.clock import SECOND, SystemClock
+from ileen.base.ids import HoldId, RandomIds, wallet_of
+from ileen.jobs import Worker
 from ileen.ledger import Ledger
+from ileen.ledger.model import Authorize, Capture
 from ileen.payments import Evidence, Payments, Policy
 from ileen.payments.model import Payer
 from ileen.payments.stripe import Stripe
@@ -56,7 +58,15 @@ payments = Payments(
     notify=lambda connection, **told: None,
     alarm=lambda connection, **told: None,
 )
-bought = payments.buy(
-    given["account"], 5000, quoted_total=given["total"], key="one", by=None, evidence=Evidence(billing_country="DE")
-)
-print(bought.state)
+match given["does"]:
+    case "buy":
+        evidence = Evidence(billing_country="DE")
+        payments.buy(given["account"], 5000, quoted_total=given["total"], key="one", by=None, evidence=evidence)
+    case "spend":
+        wallet, hold = wallet_of(given["account"]), HoldId(given["hold"])
+        ledger.run(Authorize(wallet=wallet, key="a", hold=hold, amount=given["amount"], lifetime_us=900 * SECOND))
+        ledger.run(Capture(wallet=wallet, key="c", hold=hold, amount=given["amount"]))
+    case _:
+        worker = Worker(database, payments.handlers(), clock=clock, ids=ids)
+        while worker.run_due():
+            pass
