@@ -251,10 +251,11 @@ def test_the_operator_can_stop_all_refills_at_once(shop: Shop) -> None:
     assert shop.states() == ["settled"]
 
 
-# Failure ---------------------------------------------------------------------------------------------------------
+# Failure: what Stripe and banks may do, which no database of ours sees ------------------------------------------
 
 
-def test_a_card_refused_for_good_pauses_the_rule_at_once(shop: Shop) -> None:
+def test_a_card_refused_for_good_pauses_the_rule_at_once(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
     account = ready(shop, card="pm_card_chargeCustomerFail")
     spend(shop, account, "2")
     shop.work()
@@ -269,7 +270,8 @@ def test_a_card_refused_for_good_pauses_the_rule_at_once(shop: Shop) -> None:
     shop.check()
 
 
-def test_stripe_away_for_hours_is_tried_once_more_later_then_the_rule_pauses(shop: Shop) -> None:
+def test_stripe_away_for_hours_is_tried_once_more_later_then_the_rule_pauses(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
     account = ready(shop)
     shop.arm("error_before", "POST", "/v1/invoices/*/pay", count=1000)
     spend(shop, account, "2")
@@ -289,7 +291,8 @@ def test_stripe_away_for_hours_is_tried_once_more_later_then_the_rule_pauses(sho
     shop.check()
 
 
-def test_a_resumed_rule_charges_again_and_one_that_is_off_cannot_be_resumed(shop: Shop) -> None:
+def test_a_resumed_rule_charges_again_and_one_that_is_off_cannot_be_resumed(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
     account = ready(shop, card="pm_card_chargeCustomerFail")
     spend(shop, account, "2")
     shop.work()
@@ -304,8 +307,9 @@ def test_a_resumed_rule_charges_again_and_one_that_is_off_cannot_be_resumed(shop
         shop.payments.refills.resume(account, by="mem_1")
 
 
-def test_a_bank_that_wants_to_confirm_is_asked_once_and_confirming_ends_in_credits(shop: Shop) -> None:
+def test_a_bank_that_wants_to_confirm_is_asked_once_and_confirming_ends_in_credits(sqlite_shop: Shop) -> None:
     """Trap 10: 24 further triggers leave one open invoice and one mail."""
+    shop = sqlite_shop
     account = ready(shop, card="pm_card_authenticationRequired", credits_="40")
     spend(shop, account, "20.10")
     shop.work()
@@ -324,7 +328,8 @@ def test_a_bank_that_wants_to_confirm_is_asked_once_and_confirming_ends_in_credi
     shop.check()
 
 
-def test_a_refill_nobody_confirms_is_voided_and_the_rule_pauses(shop: Shop) -> None:
+def test_a_refill_nobody_confirms_is_voided_and_the_rule_pauses(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
     account = ready(shop, card="pm_card_authenticationRequired")
     spend(shop, account, "2")
     shop.work()
@@ -337,7 +342,8 @@ def test_a_refill_nobody_confirms_is_voided_and_the_rule_pauses(shop: Shop) -> N
     shop.check()
 
 
-def test_an_answer_lost_after_the_charge_is_found_out_and_never_charged_again(shop: Shop) -> None:
+def test_an_answer_lost_after_the_charge_is_found_out_and_never_charged_again(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
     account = ready(shop)
     shop.arm("error_after", "POST", "/v1/invoices/*/pay")
     spend(shop, account, "2")
@@ -349,7 +355,8 @@ def test_an_answer_lost_after_the_charge_is_found_out_and_never_charged_again(sh
     shop.check()
 
 
-def test_a_card_that_is_gone_pauses_the_rule_without_an_attempt(shop: Shop) -> None:
+def test_a_card_that_is_gone_pauses_the_rule_without_an_attempt(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
     account = ready(shop)
     shop.payers.payer = no_card
     spend(shop, account, "2")
@@ -360,7 +367,8 @@ def test_a_card_that_is_gone_pauses_the_rule_without_an_attempt(shop: Shop) -> N
     assert mails(shop, "refill_paused")[0]["values"]["refill_pause"] == "no_card"
 
 
-def test_stripe_away_before_the_attempt_is_asked_again_by_the_job(shop: Shop) -> None:
+def test_stripe_away_before_the_attempt_is_asked_again_by_the_job(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
     account = ready(shop)
     shop.arm("error_before", "POST", "/v1/invoices/create_preview")
     spend(shop, account, "2")
