@@ -5,7 +5,6 @@ Commands go through lanes and are durable when answered. Reads are blocking and 
 
 import asyncio
 import weakref
-from collections.abc import Collection
 
 from sqlalchemy import select
 
@@ -14,7 +13,7 @@ from ileen.base.errors import NotFound, Refused
 from ileen.base.ids import HoldId, WalletId
 from ileen.ledger import reads
 from ileen.ledger.lanes import Lanes, LoopSink, Waiter
-from ileen.ledger.model import Command, Entry, Expire, Hold, Lot, Receipt, Source, Spender, Wallet
+from ileen.ledger.model import Command, Entry, Expire, Hold, Lot, Receipt, Spender, Wallet
 from ileen.ledger.reads import Call, UsageGroup
 from ileen.store import schema
 from ileen.store.engine import Database
@@ -73,11 +72,6 @@ class Ledger:
         """Return a wallet's lots in burn order."""
         with self._database.read() as connection:
             return reads.lots(connection, wallet)
-
-    def acquired(self, sources: Collection[Source], *, since: Instant, until: Instant) -> list[tuple[WalletId, Lot]]:
-        """Return the lots of some sources acquired in a span of time, of all wallets."""
-        with self._database.read() as connection:
-            return reads.acquired(connection, sources, since=since, until=until)
 
     def hold(self, wallet: WalletId, hold: HoldId) -> Hold:
         """Return a hold. Raises: NotFound."""

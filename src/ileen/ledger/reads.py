@@ -71,20 +71,13 @@ def lots(connection: Connection, id_: WalletId) -> list[Lot]:
     return burn_order(rows.lot_of(row) for row in found)
 
 
-def acquired(
-    connection: Connection, sources: Collection[Source], *, since: Instant, until: Instant
-) -> list[tuple[WalletId, Lot]]:
-    """Return the lots of some sources acquired in a span of time, `until` excluded, of all wallets."""
-    table = schema.lot
-    span = and_(
-        table.c.source.in_([each.value for each in sources]), table.c.created_at >= since, table.c.created_at < until
-    )
-    found = connection.execute(select(table).where(span).order_by(table.c.id))
-    return [(WalletId(row.wallet_id), rows.lot_of(row)) for row in found]
+def by_reference(
+    connection: Connection, sources: Collection[Source], *, since: Instant | None = None, until: Instant | None = None
+) -> Generator[tuple[WalletId, Lot]]:
+    """Stream the lots of some sources, all or of a span of time, `until` excluded; close it after.
 
-
-def by_reference(connection: Connection, sources: Collection[Source]) -> Generator[tuple[WalletId, Lot]]:
-    """Stream all lots of some sources in the order of what they say paid for them, a page in memory; close it after."""
+    They come in the order of what they say paid for them, a page in memory.
+    """
     table = schema.lot
     reference = func.coalesce(table.c.reference, "")
     query = (
@@ -92,6 +85,10 @@ def by_reference(connection: Connection, sources: Collection[Source]) -> Generat
         .where(table.c.source.in_([each.value for each in sources]))
         .order_by(byte_order(connection, reference), table.c.id)
     )
+    if since is not None:
+        query = query.where(table.c.created_at >= since)
+    if until is not None:
+        query = query.where(table.c.created_at < until)
     with connection.execute(query, execution_options=_STREAMED) as found:
         for row in found:
             yield WalletId(row.wallet_id), rows.lot_of(row)

@@ -81,7 +81,7 @@ class Payments:
         )
         self._missed = Missed(database, self._inbox, stripe=stripe, clock=clock, ids=ids)
         self._poller = Poller(database, self._machine, clock=clock, ids=ids)
-        self._reconciler = Reconciler(database, ledger, stripe=stripe, clock=clock, ids=ids, alarm=alarm)
+        self._reconciler = Reconciler(database, stripe=stripe, clock=clock, ids=ids, alarm=alarm)
 
     def quote(self, account: AccountId, cents: int) -> Quote:
         """Return what `cents` of credits would come to today; see `Purchases.quote`."""

@@ -4,20 +4,20 @@ Owns: the comparison and its words. Changes no books; a purchase that Stripe say
 Refuses to know: how a break came about, and how it is put right (that is a person's work).
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 import structlog
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.ids import Ids, PurchaseId, WalletId, wallet_of
 from ileen.jobs import Job
-from ileen.ledger import Ledger, reads
+from ileen.ledger import reads
 from ileen.ledger.model import Lot, Source
 from ileen.payments import records
 from ileen.payments.amounts import credits_of
@@ -36,7 +36,10 @@ _SKEW_S: Final = 300
 _PAID_FOR: Final = (Source.PURCHASE, Source.REFILL)
 """The sources of lots that an invoice stands behind."""
 BREAKS_MAX: Final = 100
-"""How many breaks are told of the whole books: the first ones tell the story."""
+"""How many breaks are told at once: the first ones tell the story."""
+_BREAKS_KEPT: Final = 10_000
+"""How many breaks between purchases and lots one run finds at most; the next run finds the others."""
+_PAGE: Final = 500
 
 _log = structlog.get_logger()
 
@@ -69,58 +72,73 @@ class Break(Struct, frozen=True, kw_only=True):
     detail: str
 
 
-Lots = Mapping[str, list[tuple[WalletId, Lot]]]
-"""Lots of purchases by what they say paid for them."""
-
-
 class Reconciler:
     """Compares. Reads only, but for the alarm a daily run raises."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, *, stripe: Stripe, clock: Clock, ids: Ids, alarm: Alarm
+        self, database: Database, *, stripe: Stripe, clock: Clock, ids: Ids, alarm: Alarm, page: int = _PAGE
     ) -> None:
-        self._database, self._ledger, self._stripe = database, ledger, stripe
+        """`page` is how many purchases are in memory at once."""
+        self._database, self._stripe, self._page = database, stripe, page
         self._clock, self._ids, self._alarm = clock, ids, alarm
 
     def run(self, since: Instant, until: Instant) -> list[Break]:
-        """Compare what began in a period, `until` excluded, with Stripe and with the ledger.
+        """Compare what began in a period, `until` excluded, with Stripe and the ledger; the first `BREAKS_MAX` breaks.
+
+        Raises: StripeUnavailable.
+        """
+        return list(islice(self.breaks(since, until), BREAKS_MAX))
+
+    def breaks(self, since: Instant, until: Instant) -> Iterator[Break]:
+        """Yield what does not match of a period, `until` excluded, with a page of purchases in memory.
 
         Raises: StripeUnavailable.
         """
         now = self._clock.now()
-        with self._database.read() as connection:
-            purchases = records.created_between(connection, since, until)
-        lots = _by_reference(self._ledger.acquired(_PAID_FOR, since=since, until=now))
-        found = {
-            each.id: each
-            for each in invoices.listed(
-                self._stripe, since_s=since // SECOND - _SKEW_S, until_s=until // SECOND + _SKEW_S
-            )
-        }
-        breaks: list[Break] = []
-        for record in purchases:
-            breaks += compare(record, self._invoice_of(record, found), now=now)
-            breaks += compare_lots(record, lots.get(record.id, []))
-        for invoice in found.values():
-            if since <= invoice.created_s * SECOND < until:
-                breaks += self._origin(invoice)
-        return breaks + _foreign_lots(self._database, lots, until)
+        start, after = since, None
+        while True:
+            with self._database.read() as connection:
+                page = records.created_page(connection, since, until, after=after, limit=self._page)
+            whole = len(page) == self._page
+            # Ids sort by time but for the skew of several machines' clocks, which the slices of invoices allow for.
+            end = max(start, Instant(max(each.created_at for each in page) + 1)) if whole else until
+            yield from self._with_stripe(page, start, end, now=now)
+            if not whole:
+                break
+            start, after = end, page[-1].id
+        yield from _with_lots(self._database, since, until, now=now)
 
     def daily(self, job: Job) -> None:
         """Compare the last days; alarm the operator if there are breaks, have the purchases concerned looked at."""
         until = self._clock.now()
-        breaks = self.run(Instant(until - _DAYS_BACK_US), until)
-        _log.info("payments.books.reconciled", breaks=len(breaks))
-        if not breaks:
-            return
-        with self._database.write() as connection:
-            for each in breaks:
-                _log.error("payments.books.break", kind=each.kind.value, purchase=each.purchase, detail=each.detail)
-                if each.purchase is not None:
+        told: list[str] = []
+        count = 0
+        for each in self.breaks(Instant(until - _DAYS_BACK_US), until):
+            _log.error("payments.books.break", kind=each.kind.value, purchase=each.purchase, detail=each.detail)
+            count += 1
+            if len(told) < BREAKS_MAX:
+                told.append(each.detail)
+            if each.purchase is not None:
+                with self._database.write() as connection:
                     records.nudge(connection, PurchaseId(each.purchase), now=until)
-            summary = f"{len(breaks)} breaks between our books and Stripe"
-            detail = "; ".join(each.detail for each in breaks)
-            self._alarm(connection, summary=summary, detail=detail, key=f"reconcile:{job.id}")
+        _log.info("payments.books.reconciled", breaks=count)
+        if told:
+            with self._database.write() as connection:
+                summary = f"{count} breaks between our books and Stripe"
+                self._alarm(connection, summary=summary, detail="; ".join(told), key=f"reconcile:{job.id}")
+
+    def _with_stripe(self, page: list[Record], start: Instant, end: Instant, *, now: Instant) -> Iterator[Break]:
+        """Compare a page of purchases, and the invoices created from `start` to `end`, with each other."""
+        wanted = {each.invoice_id for each in page}
+        found: dict[str, Invoice] = {}
+        listed = invoices.listed(self._stripe, since_s=start // SECOND - _SKEW_S, until_s=-(-end // SECOND) + _SKEW_S)
+        for invoice in listed:
+            if invoice.id in wanted:
+                found[invoice.id] = invoice
+            if start <= invoice.created_s * SECOND < end:
+                yield from self._origin(invoice)
+        for record in page:
+            yield from compare(record, self._invoice_of(record, found), now=now)
 
     def _invoice_of(self, record: Record, found: Mapping[str, Invoice]) -> Invoice | None:
         if record.invoice_id is None:
@@ -144,21 +162,12 @@ def books(database: Database) -> list[Break]:
 
     Asks nobody. Both are read side by side in the order of the purchases' ids, so that memory is bounded.
     """
-    breaks: list[Break] = []
     with (
         database.snapshot() as connection,
-        closing(records.all_of_them(connection)) as purchases,
+        closing(records.stream(connection)) as purchases,
         closing(reads.by_reference(connection, _PAID_FOR)) as lots,
     ):
-        by_reference = groupby(lots, key=lambda each: each[1].reference or "")
-        named = ((reference, list(mine)) for reference, mine in by_reference)
-        for record, mine in _side_by_side(purchases, named):
-            if record is not None:
-                breaks += compare_lots(record, mine)
-            breaks += (_foreign(wallet, lot) for wallet, lot in mine if not _is_payer(record, wallet))
-            if len(breaks) >= BREAKS_MAX:
-                break
-    return breaks[:BREAKS_MAX]
+        return list(islice(_compared(purchases, lots), BREAKS_MAX))
 
 
 def compare(record: Record, invoice: Invoice | None, *, now: Instant) -> list[Break]:
@@ -192,15 +201,41 @@ def compare_lots(record: Record, lots: list[tuple[WalletId, Lot]]) -> list[Break
     return []
 
 
-def _foreign_lots(database: Database, lots: Lots, until: Instant) -> list[Break]:
-    breaks: list[Break] = []
-    for reference, mine in lots.items():
-        with database.read() as connection:
-            record = records.lookup(connection, reference)
-        breaks += (
-            _foreign(wallet, lot) for wallet, lot in mine if lot.created_at < until and not _is_payer(record, wallet)
+def _with_lots(database: Database, since: Instant, until: Instant, *, now: Instant) -> Iterator[Break]:
+    """Compare the purchases of a period with the lots since, on one snapshot; nobody is asked meanwhile."""
+    with (
+        database.snapshot() as connection,
+        closing(records.stream(connection, since=since, until=until)) as purchases,
+        closing(reads.by_reference(connection, _PAID_FOR, since=since, until=now)) as lots,
+    ):
+        # Collected first, and no more than so many: the snapshot must not stay open while breaks are worked on.
+        found = list(islice(_compared(purchases, lots, _Outside(connection, until)), _BREAKS_KEPT))
+    yield from found
+
+
+def _compared(
+    purchases: Iterator[Record], lots: Iterator[tuple[WalletId, Lot]], outside: "_Outside | None" = None
+) -> Iterator[Break]:
+    by_reference = groupby(lots, key=lambda each: each[1].reference or "")
+    named = ((reference, list(mine)) for reference, mine in by_reference)
+    for record, mine in _side_by_side(purchases, named):
+        if record is not None:
+            yield from compare_lots(record, mine)
+        payer = record if record is not None or outside is None else outside.purchase(mine)
+        foreign = [(wallet, lot) for wallet, lot in mine if not _is_payer(payer, wallet)]
+        yield from (
+            _foreign(wallet, lot) for wallet, lot in foreign if outside is None or lot.created_at < outside.until
         )
-    return breaks
+
+
+class _Outside:
+    """Purchases of before a period, whose lots came within it."""
+
+    def __init__(self, connection: Connection, until: Instant) -> None:
+        self._connection, self.until = connection, until
+
+    def purchase(self, lots: list[tuple[WalletId, Lot]]) -> Record | None:
+        return records.lookup(self._connection, lots[0][1].reference or "")
 
 
 def _side_by_side(
@@ -261,10 +296,3 @@ def _of(record: Record, kind: BreakKind, what: str) -> Break:
 
 def _break(kind: BreakKind, detail: str, invoice: Invoice) -> Break:
     return Break(kind=kind, purchase=None, invoice=invoice.id, lot=None, detail=detail)
-
-
-def _by_reference(acquired: list[tuple[WalletId, Lot]]) -> Lots:
-    found: dict[str, list[tuple[WalletId, Lot]]] = defaultdict(list)
-    for wallet, lot in acquired:
-        found[lot.reference or ""].append((wallet, lot))
-    return found

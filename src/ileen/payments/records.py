@@ -128,15 +128,25 @@ def newest(
     return [_record(row) for row in connection.execute(query)]
 
 
-def created_between(connection: Connection, since: Instant, until: Instant) -> list[Record]:
-    """Return all purchases recorded in a span of time, `until` excluded."""
-    query = select(table).where(table.c.created_at >= since, table.c.created_at < until).order_by(table.c.id)
+def created_page(
+    connection: Connection, since: Instant, until: Instant, *, after: PurchaseId | None, limit: int
+) -> list[Record]:
+    """Return some purchases recorded in a span of time, `until` excluded, in the order of their ids."""
+    span = and_(table.c.created_at >= since, table.c.created_at < until)
+    id_ = byte_order(connection, table.c.id)
+    query = select(table).where(span).order_by(id_).limit(limit)
+    if after is not None:
+        query = query.where(id_ > after)
     return [_record(row) for row in connection.execute(query)]
 
 
-def all_of_them(connection: Connection) -> Generator[Record]:
-    """Stream all purchases in the order of their ids, a page in memory; close it after."""
+def stream(connection: Connection, *, since: Instant | None = None, until: Instant | None = None) -> Generator[Record]:
+    """Stream all purchases, or those of a span of time, in the order of their ids, a page in memory; close it after."""
     query = select(table).order_by(byte_order(connection, table.c.id))
+    if since is not None:
+        query = query.where(table.c.created_at >= since)
+    if until is not None:
+        query = query.where(table.c.created_at < until)
     with connection.execute(query, execution_options=_STREAMED) as found:
         for row in found:
             yield _record(row)

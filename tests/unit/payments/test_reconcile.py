@@ -8,7 +8,8 @@ from sqlalchemy import delete, update
 from ileen.base.clock import SECOND, Instant
 from ileen.base.ids import LotId, wallet_of
 from ileen.ledger.model import Fund, Source
-from ileen.payments.reconcile import BREAKS_MAX, Break, books
+from ileen.payments.reconcile import BREAKS_MAX, Break, Reconciler, books
+from ileen.payments.stripe import Stripe
 from ileen.store import schema
 from shop import Shop
 
@@ -149,3 +150,46 @@ def test_only_the_first_breaks_of_the_whole_books_are_told(shop: Shop) -> None:
 
     assert len(found) == BREAKS_MAX
     assert f"{0:026}" in found[0].detail and f"{BREAKS_MAX - 1:026}" in found[-1].detail
+
+
+def test_a_period_read_page_by_page_has_the_same_breaks_as_at_once(shop: Shop) -> None:
+    """Five purchases and two paid invoices of nobody, in pages of 1, 2 and 5: no break is lost or told twice."""
+    accounts = [shop.account() for _ in range(5)]
+    bought = [shop.buy(account) for account in accounts]
+    for account in accounts[:2]:
+        shop.pay_by_hand(shop.sandbox.open_invoice(shop.payers.payers[account].customer).id)
+    fund(shop, accounts[0], "pur_" + "0" * 26)
+    fund(shop, accounts[1], bought[1].id)
+    with shop.database.write() as connection:
+        for wrong in (bought[2], bought[4]):
+            connection.execute(update(schema.purchase).where(schema.purchase.c.id == wrong.id).values(state="void"))
+    now = shop.clock.now()
+    stripe = Stripe(shop.sandbox.secret_key, base_url=shop.sandbox.url)
+
+    def found(page: int) -> list[tuple[str, str]]:
+        reconciler = Reconciler(
+            shop.database, stripe=stripe, clock=shop.clock, ids=shop.ids, alarm=shop._alarm, page=page
+        )
+        breaks = reconciler.run(Instant(now - 3600 * SECOND), Instant(now + SECOND))
+        return sorted((each.kind.value, each.purchase or each.detail) for each in breaks)
+
+    at_once = found(1000)
+
+    kinds = [kind for kind, _ in at_once]
+    assert kinds == ["invoice_foreign"] * 2 + ["lot_foreign", "lot_twice"] + ["purchase_not_settled"] * 4
+    assert [found(page) for page in (1, 2, 5)] == [at_once] * 3
+
+
+def test_a_lot_of_a_purchase_from_before_the_period_is_no_stranger(shop: Shop) -> None:
+    waiting = shop.account(card="pm_card_authenticationRequired")
+    bought = shop.buy(waiting)
+    between = shop.clock.now()
+    shop.pass_time(60)
+    shop.authenticate(str(bought.invoice))
+    shop.settle_down()
+    until = Instant(shop.clock.now() + SECOND)
+
+    assert shop.payments.reconcile(between, until) == []
+    with shop.database.write() as connection:
+        connection.execute(delete(schema.purchase))
+    assert "lot_foreign" in [each.kind.value for each in shop.payments.reconcile(between, until)]
