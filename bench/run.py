@@ -5,7 +5,7 @@ python bench/run.py --quick          one short round
 python bench/run.py --only ledger    one of them
 python bench/run.py --peers          LiteLLM's and Portkey's gateways in the same run (installs them into .cache/peers)
 python bench/run.py --large          100,000 wallets as well (ledger)
-python bench/run.py --history N      with N entries written before each measurement (ledger)
+python bench/run.py --history N      with N entries written before each measurement (ledger, audit)
 python bench/run.py --write          put the tables into the documentation
 """
 
@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 
+import audit
 import gateway
 import ledger
 from common import OUT, ROOT, Figures, commit, machine
@@ -24,18 +25,22 @@ def main() -> None:
     """Do as asked."""
     parser = argparse.ArgumentParser(description="Measure Ileen beside its peers.")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that all works")
-    parser.add_argument("--only", choices=["ledger", "gateway"], help="run one of them")
+    parser.add_argument("--only", choices=["ledger", "audit", "gateway"], help="run one of them")
     parser.add_argument("--peers", action="store_true", help="measure LiteLLM and Portkey too; installs them first")
     parser.add_argument("--large", action="store_true", help="ledger: measure 100,000 wallets too")
-    parser.add_argument("--history", type=int, default=0, help="ledger: entries to write before each measurement")
+    parser.add_argument(
+        "--history", type=int, default=0, help="ledger, audit: entries to write before each measurement"
+    )
     parser.add_argument("--write", action="store_true", help="put the tables into the documentation")
     asked = parser.parse_args()
     rounds, seconds = (1, 2.0) if asked.quick else (3, 5.0)
     about = {"commit": commit(), "machine": machine(), "quick": asked.quick}
     OUT.mkdir(exist_ok=True)
-    for name in [asked.only] if asked.only else ["ledger", "gateway"]:
+    for name in [asked.only] if asked.only else ["ledger", "audit", "gateway"]:
         if name == "ledger":
             found = ledger.run(rounds=rounds, seconds=seconds, large=asked.large, history=asked.history)
+        elif name == "audit":
+            found = audit.run(rounds=rounds, entries=asked.history or (20_000 if asked.quick else 200_000))
         else:
             found = gateway.run(rounds=rounds, seconds=seconds, peers=asked.peers)
         result = {**about, **found}
@@ -49,12 +54,13 @@ def main() -> None:
 def render(name: str, found: Figures) -> str:
     """Return the table of one benchmark, with what it was measured on."""
     on, settings = found["machine"], found["settings"]
+    seconds = settings.get("seconds")
     rounds = "one round" if settings["rounds"] == 1 else f"medians of {settings['rounds']} rounds"
     about = (
         f"Commit `{found['commit']}`, {on['cores']} cores ({on['cpu']}), Python {on['python']}, "
-        f"{rounds} of {settings['seconds']:g} s{', quick mode' if found['quick'] else ''}."
+        f"{rounds}{f' of {seconds:g} s' if seconds else ''}{', quick mode' if found['quick'] else ''}."
     )
-    lines = _ledger(found) if name == "ledger" else _gateway(found)
+    lines = {"ledger": _ledger, "audit": _audit, "gateway": _gateway}[name](found)
     return "\n".join([about, "", *lines])
 
 
@@ -77,6 +83,20 @@ def _ledger(found: Figures) -> list[str]:
     history = found["settings"]["history"]
     before = f" Each of our databases held {history:,} entries before." if history else ""
     return [*lines, "", f"Overspend: 0. Audit: {audited}.{before}"]
+
+
+def _audit(found: Figures) -> list[str]:
+    lines = [
+        "| database | wallets | entries | s | entries/s | CPU s | peak MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for kind, title in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
+        lines += [
+            f"| {title} | {got['wallets']:,.0f} | {got['entries']:,.0f} | {got['seconds']:.1f} "
+            f"| {got['entries_per_s']:,.0f} | {got['cpu_s']:.1f} | {got['peak_mib']:.0f} |"
+            for got in found[kind].values()
+        ]
+    return lines
 
 
 def _ours(lines: Figures) -> list[Figures]:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 
 import msgspec
 import psycopg
-from sqlalchemy import BigInteger, Boolean, Column, Connection, LargeBinary, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Connection, LargeBinary, Select, SmallInteger, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Sequence[Any]
@@ -307,6 +307,21 @@ def _quote(name: str) -> str:
 
 def _type(column: Column[Any]) -> str:
     return _POSTGRESQL_TYPES[type(column.type)]
+
+
+def pages(connection: Connection, query: Select[Any], size: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield a query's rows as the driver makes them, so many at a time; no more than one page is held in memory.
+
+    Read one query to its end, or close it, before the next. SQLAlchemy's own rows take half as long again.
+    """
+    statement = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    driver: Any = connection.connection.driver_connection
+    # On PostgreSQL only a named cursor leaves the rows with the server until they are asked for.
+    cursor = driver.cursor("ileen_pages") if connection.dialect.name == "postgresql" else driver.cursor()
+    with contextlib.closing(cursor):
+        cursor.execute(str(statement))
+        while page := cursor.fetchmany(size):
+            yield page
 
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:

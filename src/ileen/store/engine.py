@@ -90,6 +90,7 @@ class Database:
             if self.dialect == "postgresql":
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")  # plan for all rows, not the first
             yield connection
 
     def channel(self) -> Channel:
