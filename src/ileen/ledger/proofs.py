@@ -57,7 +57,7 @@ class Books:
 
     # Journal ---------------------------------------------------------------------------------------------------
 
-    def follow(self, rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    def follow(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
         """Check the wallet's next entries, each with what was drawn for it.
 
         After a first fault the chain and balances are not followed: everything after would follow from it.

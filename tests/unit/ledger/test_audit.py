@@ -153,7 +153,7 @@ def test_swapped_entries_are_found(database: Database, clock: ManualClock, walle
         ("DELETE FROM usage_record WHERE charge = 20", "its usage record says otherwise"),
         ("UPDATE lot_draw SET amount = amount + 1", "drawn from lots"),
         ("DELETE FROM lot_draw", "another amount left"),
-        ("UPDATE lot_draw SET seq = 1 WHERE seq = 4", "drawn from lots"),
+        ("UPDATE lot_draw SET seq = 1 WHERE seq = (SELECT max(seq) FROM lot_draw)", "drawn from lots"),
         ("UPDATE entry SET bucket = bucket + 1 WHERE seq > 4", "does not exist"),
         ("UPDATE hold SET bucket = bucket + 1 WHERE state = 'voided'", "does not exist"),
         ("UPDATE hold SET state = 'lost' WHERE state = 'voided'", "entries tell of another end"),
