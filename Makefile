@@ -15,7 +15,7 @@ up: env
 	@exec $(RUN)/ileen up $(ARGS)
 
 test: env browser
-	@$(RUN)/pytest -n 2 $(ARGS)
+	@$(RUN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: env
 	@$(RUN)/ruff check .
@@ -31,8 +31,10 @@ simulate: env
 	@PYTHONPATH=tests $(RUN)/python -m simulation $(ARGS)
 
 # The environment follows uv.lock; everything it says goes to standard error, which leaves standard output to us.
+# Compiled here once: a process that may not write bytecode would compile everything again at each of its starts.
 env: $(UV)
-	@$(UV) sync --frozen --quiet 1>&2
+	@$(UV) sync --frozen --quiet --compile-bytecode 1>&2
+	@$(RUN)/python -m compileall -q src tests 1>&2
 
 # A browser for the tests of pages: the one that is there, else the system's package, else Playwright's own.
 browser: env

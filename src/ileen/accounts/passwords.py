@@ -7,6 +7,7 @@ Hashing takes 64 MiB each: at most a few run at once, so that a flood of sign-in
 
 import threading
 import unicodedata
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -61,8 +62,9 @@ def is_password(password: str, kept: str | None) -> bool:
     if len(password) > LENGTH_MAX:
         return False
     with _busy:
+        nobodys = _nobodys()
         try:
-            return _hasher.verify(kept or _NOBODYS, _normal(password)) and kept is not None
+            return _hasher.verify(kept or nobodys, _normal(password)) and kept is not None
         except (VerificationError, InvalidHashError):
             return False
 
@@ -83,4 +85,7 @@ def _is_run(text: str) -> bool:
     return steps <= {1, -9} or steps <= {-1, 9}
 
 
-_NOBODYS: Final = _hasher.hash("nobody has this password")
+@cache
+def _nobodys() -> str:
+    """What is compared when nothing was kept; made when first asked for, since most processes never are."""
+    return _hasher.hash("nobody has this password")
