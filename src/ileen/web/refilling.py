@@ -156,6 +156,8 @@ def consent_text(house: House, locale: str) -> str:
 def _view(house: House, caller: Caller, of: Setting | None) -> RefillSettingView:
     locale = _locale(house, caller)
     month = payments_of(house).refills.month_total(caller.account)
+    look_at = None if of is None else of.look_at
+    waits_until = to_text(look_at) if look_at is not None and look_at > house.clock.now() else None
     paused = None
     if of is not None and of.paused is not None and of.paused_at is not None:
         message = catalogue.text(locale, f"refill_pause.{of.paused.value}")
@@ -167,7 +169,7 @@ def _view(house: House, caller: Caller, of: Setting | None) -> RefillSettingView
         cap=None if of is None or of.cap is None else write_cents(of.cap),
         month=write_cents(month),
         paused=paused,
-        waits_until=None if of is None or of.look_at is None else to_text(of.look_at),
+        waits_until=waits_until,
         consent=ConsentView(version=CONSENT_VERSION, text=consent_text(house, locale)),
     )
 

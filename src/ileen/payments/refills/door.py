@@ -112,14 +112,14 @@ class Refills:
         with self._database.write() as connection:
             known = book.begin(connection, fresh)
             saved = book.put(connection, known, at=now, **msgspec.structs.asdict(terms), **cleared)
-            is_low = self._balance(connection, account) <= credits_of(terms.threshold)
+            is_low = self._is_low(connection, saved)  # read after the mark is set: from there on, calls tell
             if terms.enabled and is_low and not charge_now:
                 raise RefillChargesNow(amount=write_cents(terms.amount))
             book.keep_consent(connection, saved, consent, by=by)
             self._note(connection, account, "refill.saved", by=by, **_written(terms))
             self._tell_saved(connection, saved)
             if terms.enabled and is_low:
-                self._look(connection, account, trigger="saved")
+                saved = self._due(connection, saved, trigger="saved")
         return saved
 
     def resume(self, account: AccountId, *, by: str) -> Setting:
@@ -131,8 +131,7 @@ class Refills:
                 raise RefillNotSet
             resumed = book.put(connection, known, at=now, paused=None, paused_at=None, failures=0, look_at=None)
             self._note(connection, account, "refill.resumed", by=by)
-            self._look(connection, account, trigger="resumed")
-        return resumed
+            return self._due(connection, resumed, trigger="resumed")
 
     def refills(self, account: AccountId, *, limit: int, before: RefillId | None = None) -> list[Refill]:
         """Return the account's attempts, newest first."""
@@ -146,7 +145,7 @@ class Refills:
         return {low.LOW: self._called, LOOK: self._looked, SWEEP: self._sweep}
 
     def _called(self, job: Job) -> None:
-        self._consider(account_of(WalletId(job.payload["wallet"])), trigger=job.payload["hold"])
+        self._consider(account_of(WalletId(job.payload["wallet"])), trigger=job.payload["hold"], called=True)
 
     def _looked(self, job: Job) -> None:
         self._consider(AccountId(job.payload["account"]), trigger=job.payload["trigger"])
@@ -157,15 +156,18 @@ class Refills:
             for account in book.due(connection, now=self._clock.now()):
                 self._look(connection, account, trigger="again")
 
-    def _consider(self, account: AccountId, *, trigger: str) -> None:
-        """Decide, and charge or write down why not. Raises: StripeUnavailable, StripeRefused: the job comes again."""
+    def _consider(self, account: AccountId, *, trigger: str, called: bool = False) -> None:
+        """Decide, and charge or write down why not. `called`: a call asked, so this job keeps other calls' jobs out.
+
+        Raises: StripeUnavailable, StripeRefused: the job comes again.
+        """
         for _ in range(_TRIES_MAX):
             with self._database.read() as connection:
                 busy = records.open_of(connection, account) is not None
                 facts = self._facts(connection, account, busy=busy)
             verdict = decide(facts, self._policy)
             if verdict is not Verdict.CHARGE:
-                self._rest(account, facts, verdict)
+                self._rest(account, facts, verdict, called=called)
                 return
             assert facts.setting is not None
             record = self._prepared(account, facts.setting)
@@ -242,19 +244,26 @@ class Refills:
             day=day,
         )
 
-    def _rest(self, account: AccountId, facts: Facts, verdict: Verdict) -> None:
-        """Write down when to look again, so that calls meanwhile need not ask; somebody's change meanwhile counts."""
+    def _rest(self, account: AccountId, facts: Facts, verdict: Verdict, *, called: bool) -> None:
+        """Write down when to look again, so that calls meanwhile need not ask; somebody's change meanwhile counts.
+
+        A call that leaves the balance low while its like is being decided on adds no job of its own, and the wallet
+        may then be too empty for a next call. So a job of a call that finds enough has the sweep look once more; and
+        where that finds enough, the balance is read again behind the mark it sets.
+        """
         _log.info("refills.refill.not_due", account=account, verdict=verdict.value)
         if verdict in {Verdict.OFF, Verdict.PAUSED, Verdict.WAITING}:
             return
         now = self._clock.now()
-        look_at = self._look_at(account, verdict, now)
+        look_at = now if called and verdict is Verdict.ABOVE else self._look_at(account, verdict, now)
         with self._database.write() as connection:
             setting = book.lock(connection, account)
             if setting is None or facts.setting is None or setting.version != facts.setting.version:
                 return
             if setting.look_at != look_at:
-                book.put(connection, setting, at=now, look_at=look_at)
+                setting = book.put(connection, setting, at=now, look_at=look_at)
+            if look_at is None and self._is_low(connection, setting):
+                book.put(connection, setting, at=now, look_at=now)
             if verdict is Verdict.TOO_OFTEN:
                 summary = f"Auto-refill of account {account} has reached its limit"
                 detail = f"{facts.hour} refills in the last hour, {facts.day} in the last day: it waits."
@@ -287,8 +296,14 @@ class Refills:
 
     # In the caller's transaction -----------------------------------------------------------------------------------
 
-    def _balance(self, connection: Connection, account: AccountId) -> int:
-        return reads.wallet(connection, wallet_of(account)).settled
+    def _is_low(self, connection: Connection, setting: Setting) -> bool:
+        return reads.wallet(connection, wallet_of(setting.account_id)).settled <= credits_of(setting.threshold)
+
+    def _due(self, connection: Connection, setting: Setting, *, trigger: str) -> Setting:
+        """Have the rule decide: at once by a job, and by the sweep should such a job just be ending."""
+        self._look(connection, setting.account_id, trigger=trigger)
+        now = self._clock.now()
+        return book.put(connection, setting, at=now, look_at=now)
 
     def _look(self, connection: Connection, account: AccountId, *, trigger: str) -> None:
         payload = {"account": account, "trigger": trigger}

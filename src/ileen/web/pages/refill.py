@@ -101,7 +101,7 @@ def section(visit: Visit) -> dict[str, Any]:
     if of is not None and is_on and of.paused is not None:
         shown["paused"] = visit.text(f"refill_pause.{of.paused.value}")
         shown["hint"] = visit.text("refill.resume.hint", amount=money(locale, of.amount))
-    elif of is not None and is_on and of.look_at is not None:
+    elif of is not None and is_on and of.look_at is not None and of.look_at > visit.house.clock.now():
         month = refills.month_total(account)
         if of.cap is not None and month + of.amount > of.cap:
             date = catalogue.date(locale, of.look_at, visit.person.person.time_zone)

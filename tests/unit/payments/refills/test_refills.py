@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+from sqlalchemy import update
 
 from ileen.base.clock import SECOND
 from ileen.base.errors import (
@@ -129,6 +131,22 @@ def test_a_balance_lifted_before_the_job_runs_is_not_refilled(shop: Shop) -> Non
     shop.work()
 
     assert shop.states() == []
+
+
+def test_a_call_that_empties_the_wallet_while_another_is_decided_on_is_not_forgotten(shop: Shop) -> None:
+    """Its job was kept out by the open one, and no next call may be able to pay."""
+    account = ready(shop)
+    deciding = {"hold": spend(shop, account, "2"), "wallet": wallet_of(account)}
+    give(shop, account, "10")
+    shop.payments.handlers()["ledger.low"](msgspec.structs.replace(shop.job(), payload=deciding))
+    spend(shop, account, "29")  # the job has found enough, but is not done yet
+    with shop.database.write() as connection:
+        connection.execute(update(schema.job).values(state="done"))
+
+    again(shop, 1)
+
+    assert balance(shop, account) == parse("50")
+    assert setting(shop, account).triggers
 
 
 def test_a_purchase_of_a_person_under_way_keeps_the_rule_waiting(shop: Shop) -> None:
