@@ -72,9 +72,9 @@ def lots(connection: Connection, id_: WalletId) -> list[Lot]:
 
 
 def by_reference(
-    connection: Connection, sources: Collection[Source], *, since: Instant | None = None, until: Instant | None = None
+    connection: Connection, sources: Collection[Source], *, since: Instant | None = None
 ) -> Generator[tuple[WalletId, Lot]]:
-    """Stream the lots of some sources, all or of a span of time, `until` excluded; close it after.
+    """Stream the lots of some sources, all or since an instant; close it after.
 
     They come in the order of what they say paid for them, a page in memory.
     """
@@ -87,8 +87,6 @@ def by_reference(
     )
     if since is not None:
         query = query.where(table.c.created_at >= since)
-    if until is not None:
-        query = query.where(table.c.created_at < until)
     with connection.execute(query, execution_options=_STREAMED) as found:
         for row in found:
             yield WalletId(row.wallet_id), rows.lot_of(row)

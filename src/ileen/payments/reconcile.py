@@ -106,7 +106,7 @@ class Reconciler:
             if not whole:
                 break
             start, after = end, page[-1].id
-        yield from _with_lots(self._database, since, until, now=now)
+        yield from _with_lots(self._database, since, until)
 
     def daily(self, job: Job) -> None:
         """Compare the last days; alarm the operator if there are breaks, have the purchases concerned looked at."""
@@ -201,12 +201,16 @@ def compare_lots(record: Record, lots: list[tuple[WalletId, Lot]]) -> list[Break
     return []
 
 
-def _with_lots(database: Database, since: Instant, until: Instant, *, now: Instant) -> Iterator[Break]:
-    """Compare the purchases of a period with the lots since, on one snapshot; nobody is asked meanwhile."""
+def _with_lots(database: Database, since: Instant, until: Instant) -> Iterator[Break]:
+    """Compare the purchases of a period with all lots since, on one snapshot; nobody is asked meanwhile.
+
+    The lots have no end: purchases of the period may have been settled while Stripe was asked, or by a server whose
+    clock is ahead of ours.
+    """
     with (
         database.snapshot() as connection,
         closing(records.stream(connection, since=since, until=until)) as purchases,
-        closing(reads.by_reference(connection, _PAID_FOR, since=since, until=now)) as lots,
+        closing(reads.by_reference(connection, _PAID_FOR, since=since)) as lots,
     ):
         # Collected first, and no more than so many: the snapshot must not stay open while breaks are worked on.
         found = list(islice(_compared(purchases, lots, _Outside(connection, until)), _BREAKS_KEPT))

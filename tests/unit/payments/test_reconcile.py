@@ -1,11 +1,12 @@
 """Reconciliation finds nothing on clean books, and every kind of break by name."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
 
-from ileen.base.clock import SECOND, Instant
+from ileen.base.clock import SECOND, Instant, ManualClock, to_datetime
 from ileen.base.ids import LotId, wallet_of
 from ileen.ledger.model import Fund, Source
 from ileen.payments.reconcile import BREAKS_MAX, Break, Reconciler, books
@@ -193,3 +194,15 @@ def test_a_lot_of_a_purchase_from_before_the_period_is_no_stranger(shop: Shop) -
     with shop.database.write() as connection:
         connection.execute(delete(schema.purchase))
     assert "lot_foreign" in [each.kind.value for each in shop.payments.reconcile(between, until)]
+
+
+def test_a_lot_made_after_the_comparison_began_is_seen(shop: Shop) -> None:
+    """By a purchase settled meanwhile, or by a server whose clock is ahead."""
+    shop.buy(shop.account())
+    now = shop.clock.now()
+    behind = ManualClock(to_datetime(now) - timedelta(seconds=2))
+    stripe = Stripe(shop.sandbox.secret_key, base_url=shop.sandbox.url)
+
+    reconciler = Reconciler(shop.database, stripe=stripe, clock=behind, ids=shop.ids, alarm=shop._alarm)
+
+    assert reconciler.run(Instant(now - 3600 * SECOND), Instant(now + SECOND)) == []
