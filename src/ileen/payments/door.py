@@ -22,6 +22,7 @@ from ileen.payments.refills.door import SWEEP_EVERY_S as REFILLS_EVERY_S
 from ileen.payments.refills.door import Refills
 from ileen.payments.refills.model import RefillPolicy
 from ileen.payments.refills.outcome import Outcomes
+from ileen.payments.refunds.watch import Watch
 from ileen.payments.settle import Settler
 from ileen.payments.stripe import Invoice, Stripe
 from ileen.store.engine import Database
@@ -77,7 +78,14 @@ class Payments:
             alarm=alarm,
         )
         self._inbox = Inbox(
-            database, self._machine, stripe=stripe, secrets=webhook_secrets, clock=clock, ids=ids, hooks=hooks or {}
+            database,
+            self._machine,
+            stripe=stripe,
+            secrets=webhook_secrets,
+            clock=clock,
+            ids=ids,
+            hooks=hooks or {},
+            listeners=Watch(database, alarm=alarm).listeners(),
         )
         self._missed = Missed(database, self._inbox, stripe=stripe, clock=clock, ids=ids)
         self._poller = Poller(database, self._machine, clock=clock, ids=ids)

@@ -70,6 +70,8 @@ class Event(Struct, frozen=True, kw_only=True):
 
 Hook = Callable[[str, str | None], None]
 """What to do on events of one type, given the object's id and its customer's: reads at Stripe what is so now."""
+Listener = Callable[[Event], str]
+"""The same for a whole event, of which only ids are to be taken; answers with the outcome in a word."""
 
 
 class PurchaseUnknown(Exception):  # not for callers: it makes the job try again
@@ -89,11 +91,12 @@ class Inbox:
         clock: Clock,
         ids: Ids,
         hooks: Mapping[str, Hook],
+        listeners: Mapping[str, Listener],
     ) -> None:
-        """`hooks` are what other parts of the room do, by type of event."""
+        """`hooks` and `listeners` are what other parts of the room do, by type of event."""
         self._database, self._machine, self._stripe = database, machine, stripe
         self._secrets, self._clock, self._ids = tuple(each for each in secrets if each), clock, ids
-        self._hooks = dict(hooks)
+        self._hooks, self._listeners = dict(hooks), dict(listeners)
 
     def receive(self, raw: bytes, header: str) -> None:
         """Check and store a webhook; the answer may be given once this returns.
@@ -181,6 +184,8 @@ class Inbox:
             customer = event.object.get("customer")
             hook(event.object_id, customer if isinstance(customer, str) else None)
             return "applied"
+        if listener := self._listeners.get(event.type):
+            return listener(event)
         if event.type.startswith("invoice."):
             return self._apply_to(event, event.object_id)
         paid_invoice = event.object.get("invoice")

@@ -106,6 +106,12 @@ def of_invoice(connection: Connection, invoice_id: str) -> Record | None:
     return None if row is None else _record(row)
 
 
+def of_intent(connection: Connection, intent_id: str) -> Record | None:
+    """Return the purchase that a payment at Stripe has paid."""
+    row = connection.execute(select(table).where(table.c.intent_id == intent_id)).one_or_none()
+    return None if row is None else _record(row)
+
+
 def of_account(
     connection: Connection, account: AccountId, *, limit: int, before: PurchaseId | None = None
 ) -> list[Record]:
