@@ -71,7 +71,7 @@ class App:
         self.payments: Payments | None = None
         if settings.stripe_secret_key is not None:
             self.billing, self.payments = self._open_payments(settings.stripe_secret_key)
-        handlers = {**self.notices.handlers(), **self.people.handlers()}
+        handlers = {**self.notices.handlers(), **self.accounts.handlers(), **self.people.handlers()}
         if self.billing is not None and self.payments is not None:
             handlers |= {**self.billing.handlers(), **self.payments.handlers()}
         recurring = [*self.people.recurring(), *(Payments.recurring() if self.payments else ())]

@@ -1,4 +1,4 @@
-"""Makes one account, as another process would: by sign-up, identity provider or host. Killed on the way by its test."""
+"""Makes one account, by sign-up, identity provider or host, or gives one credits. Killed on the way by its test."""
 
 import json
 import sys
@@ -31,6 +31,8 @@ def main(given: dict[str, Any]) -> None:
         people.sign_ups.confirm(given["token"], password=None, visitor=VISITOR, replaces=None)
     elif given["do"] == "finish":
         people.oidc.finish(**given["with"], visitor=VISITOR, signed=None, replaces=None)
+    elif given["do"] == "grant":
+        accounts.grant(accounts.list()[0].id, **given["with"])
     else:
         people.hosts.open_account(people.hosts.authenticate(given["secret"]), **given["with"])
     print("not killed", flush=True)

@@ -18,10 +18,12 @@ from sqlalchemy import func, select
 
 from identity_provider import BACK, Server, serving
 from ileen.accounts import Accounts
+from ileen.accounts.audit import events
 from ileen.accounts.people import People
 from ileen.accounts.who import Role, SignedIn, Visitor
 from ileen.base.clock import SystemClock
 from ileen.base.ids import AccountId, RandomIds, wallet_of
+from ileen.base.money import NANO
 from ileen.jobs import Worker
 from ileen.ledger import Ledger
 from ileen.store import schema
@@ -40,6 +42,7 @@ class World:
 
     database: Database
     ledger: Ledger
+    accounts: Accounts
     people: People
     server: Server
 
@@ -58,7 +61,8 @@ class World:
     def work(self) -> None:
         """Run the jobs that the killed process left behind."""
         clock = SystemClock()
-        Worker(self.database, self.people.handlers(), clock=clock, ids=RandomIds(clock)).run_due()
+        handlers = {**self.people.handlers(), **self.accounts.handlers()}
+        Worker(self.database, handlers, clock=clock, ids=RandomIds(clock)).run_due()
 
     def count(self, table: Any) -> int:
         with self.database.read() as connection:
@@ -94,7 +98,7 @@ def world(database: Database) -> Iterator[World]:
     accounts = Accounts(database, ledger, clock=clock, ids=ids)
     with serving(Server(clock)) as server:
         people = People(database, accounts, clock=clock, ids=ids, provider=server.provider())
-        yield World(database, ledger, people, server)
+        yield World(database, ledger, accounts, people, server)
     accounts.close()
     ledger.stop()
 
@@ -163,3 +167,15 @@ def test_a_sign_up_killed_while_its_wallet_is_opened_has_one_wallet(world: World
 
     token = world.people.sign_ins.with_password(ADA, PASSWORD, visitor=VISITOR, replaces=None)
     world.owner_of_one_whole_account(token)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_a_grant_killed_once_it_is_given_is_on_record_after_the_restart(world: World) -> None:
+    account = world.accounts.create("Ada")
+    world.kill("accounts.grant.given", do="grant", **{"with": {"amount": NANO, "reason": "sorry", "key": "case-7"}})
+
+    world.work()
+
+    with world.database.read() as connection:
+        found = [event.action for event in events(connection, account_id=account.id, limit=10)]
+    assert (found.count("credits.granted"), world.ledger.wallet(wallet_of(account.id)).bonus) == (1, NANO)

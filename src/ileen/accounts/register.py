@@ -5,7 +5,7 @@ Refuses to know: HTTP and prices. Transactions are short and never open while th
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -21,19 +21,19 @@ from ileen.accounts.form import (
     check_text,
     check_time_zone,
 )
+from ileen.accounts.grants import Grants
 from ileen.accounts.model import ALL, SECRET_PREFIX, Account, ApiKey
 from ileen.accounts.tokens import hash_token, mint_token
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.errors import KeyInvalid, NotFound
-from ileen.base.ids import AccountId, Ids, KeyId, LotId, is_id, wallet_of
-from ileen.base.money import write
+from ileen.base.ids import AccountId, Ids, KeyId, is_id, wallet_of
+from ileen.jobs import Handler
 from ileen.ledger import Ledger
-from ileen.ledger.model import DEBT_NANO_MAX_DEFAULT, CloseKey, Fund, OpenWallet, Receipt, SetCaps, Source
+from ileen.ledger.model import DEBT_NANO_MAX_DEFAULT, CloseKey, OpenWallet, Receipt, SetCaps
 from ileen.ledger.places import bucket_of
 from ileen.store.engine import Database
 from ileen.store.schema import account as accounts_table
 from ileen.store.schema import api_key as keys_table
-from ileen.store.schema import audit_event as events_table
 
 _TOUCH_INTERVAL_US: Final = 60 * SECOND
 """How stale `last_used_at` may get: one write per key and minute is no load, and a minute is exact enough."""
@@ -50,10 +50,15 @@ class Accounts:
         self._ledger = ledger
         self._clock = clock
         self._ids = ids
+        self._grants = Grants(database, ledger, clock=clock, ids=ids)
         self._touched: dict[KeyId, Instant] = {}
         self._touching = threading.Lock()
         self._closed = False
         self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ileen-last-used")
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return this part's jobs by kind."""
+        return self._grants.handlers()
 
     # Accounts ------------------------------------------------------------------------------------------------
 
@@ -128,40 +133,9 @@ class Accounts:
     def grant(self, account_id: AccountId, *, amount: int, reason: str, key: str | None, by: str = OPERATOR) -> Receipt:
         """Give an account bonus credits, `amount` in nano-credits; the same `key` gives them once.
 
-        The audit event follows the credits; granting again with the key adds it if a crash came in between.
         Raises: NotFound, AmountInvalid, KeyReused.
         """
-        account = self.get(account_id)
-        lot = LotId(self._ids.mint("lot"))
-        receipt = self._ledger.run(
-            Fund(
-                wallet=wallet_of(account.id),
-                key=f"grant:{key or lot}",
-                lot=lot,
-                amount=amount,
-                source=Source.BONUS,
-                reason=reason,
-            )
-        )
-        self._note_grant(account, receipt, reason=reason, by=by)
-        return receipt
-
-    def _note_grant(self, account: Account, receipt: Receipt, *, reason: str, by: str) -> None:
-        table = events_table
-        noted = select(table.c.id).where(table.c.account_id == account.id, table.c.subject == receipt.ref).limit(1)
-        with self._database.write() as connection:
-            if connection.execute(noted).first() is not None:
-                return
-            note(
-                connection,
-                ids=self._ids,
-                now=self._clock.now(),
-                actor=by,
-                action="credits.granted",
-                subject=receipt.ref,
-                account_id=account.id,
-                detail={"amount": write(receipt.amount), "reason": reason},
-            )
+        return self._grants.give(self.get(account_id), amount=amount, reason=reason, key=key, by=by)
 
     # Keys ----------------------------------------------------------------------------------------------------
 

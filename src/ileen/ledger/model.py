@@ -156,7 +156,10 @@ class Charge(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Fund(Struct, frozen=True, kw_only=True, gc=False):
-    """Add a lot of credits. `reference` names what paid for it (a purchase, an invoice), `reason` says why."""
+    """Add a lot of credits. `reference` names what paid for it (a purchase, an invoice), `reason` says why.
+
+    `by` is who gives the credits for nothing; their giving is then told (`ledger.given`). It is no part of the content.
+    """
 
     wallet: WalletId
     key: str
@@ -165,6 +168,7 @@ class Fund(Struct, frozen=True, kw_only=True, gc=False):
     source: Source
     reference: str | None = None
     reason: str | None = None
+    by: str | None = None
 
 
 class Freeze(Struct, frozen=True, kw_only=True, gc=False):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ileen.base.clock import Instant
 from ileen.base.ids import HoldId, KeyId, LotId, WalletId
 from ileen.jobs import queue
-from ileen.ledger import journal, low, model
+from ileen.ledger import given, journal, low, model
 from ileen.ledger.model import Attribution, Book, Entry, Hold, HoldState, Lot, Source, Spender, Wallet
 from ileen.ledger.places import bucket_of
 from ileen.ledger.state import Answered, Measured, State
@@ -113,6 +113,7 @@ def write(channel: Channel, states: Iterable[State]) -> None:
         draws += [(*place, draw.seq, draw.lot, draw.amount) for draw in state.draws]
         if state.low_at is not None:
             told.append(low.row(wallet.id, *state.low_at))
+        told += [given.row(wallet.id, *each) for each in state.given]
         for measured in state.measured:
             records.append(_record_row(place, measured))
             _count(days[_day_key(place, measured)], measured)

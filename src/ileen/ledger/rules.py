@@ -234,7 +234,10 @@ def _fund(state: State, command: model.Fund, step: Step) -> Receipt | Refused:
         reference=command.reference,
         reason=command.reason,
     )
-    return _add_lot(state, lot, "fund", step)
+    answer = _add_lot(state, lot, "fund", step)
+    if command.by is not None and isinstance(answer, Receipt):
+        state.given.append((lot.id, command.by, step.at))
+    return answer
 
 
 def _adjust(state: State, command: model.Adjust, step: Step) -> Receipt | Refused:

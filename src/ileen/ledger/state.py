@@ -62,6 +62,7 @@ class State(Struct):
     measured: list[Measured] = []
     burning: list[Lot] | None = None
     low_at: tuple[HoldId, Instant] | None = None
+    given: list[tuple[LotId, str, Instant]] = []
 
     def put_hold(self, hold: Hold) -> None:
         """Add a hold, or note that it has changed."""

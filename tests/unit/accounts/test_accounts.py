@@ -12,10 +12,12 @@ from ileen.base.clock import ManualClock
 from ileen.base.errors import AmountInvalid, CapReached, KeyInvalid, NotFound, RequestInvalid
 from ileen.base.ids import AccountId, HoldId, KeyId, LotId, RandomIds, wallet_of
 from ileen.base.money import NANO
+from ileen.jobs import Worker
 from ileen.ledger import Ledger
 from ileen.ledger.model import Attribution, Authorize, Fund, Source
 from ileen.store import schema
 from ileen.store.engine import Database
+from shop import at_once
 
 
 @pytest.fixture
@@ -97,6 +99,48 @@ def test_a_grant_cut_off_before_its_record_is_noted_by_asking_again(
     accounts.grant(account.id, amount=NANO, reason="sorry", key="case-7")
 
     assert [event.subject for event in granted(database, account.id)] == [lot]
+
+
+def test_a_grant_whose_process_died_before_its_record_is_noted_by_a_job_once(
+    accounts: Accounts, ledger: Ledger, database: Database, clock: ManualClock, ids: RandomIds
+) -> None:
+    """The ledger's commit holds credits and job together, so nothing can die between them."""
+    account = accounts.create("Ada")
+    lot = LotId(ids.mint("lot"))
+    given = {"amount": NANO, "source": Source.BONUS, "reason": "sorry", "by": "stf_1"}
+    ledger.run(Fund(wallet=wallet_of(account.id), key="grant:case-7", lot=lot, **given))
+    worker = Worker(database, accounts.handlers(), clock=clock, ids=ids)
+
+    worker.run_due()
+    accounts.grant(account.id, amount=NANO, reason="sorry", key="case-7", by="stf_1")
+    worker.run_due()
+
+    (event,) = granted(database, account.id)
+    assert (event.actor, event.subject) == ("stf_1", lot)
+    assert event.detail == {"amount": "1.00", "reason": "sorry"}
+
+
+def test_a_grant_that_many_ask_for_at_once_is_noted_once(
+    accounts: Accounts, database: Database, clock: ManualClock, ids: RandomIds
+) -> None:
+    account = accounts.create("Ada")
+
+    at_once(6, lambda _: accounts.grant(account.id, amount=NANO, reason="sorry", key="case-7"))
+    Worker(database, accounts.handlers(), clock=clock, ids=ids).run_due()
+
+    assert len(granted(database, account.id)) == 1
+
+
+def test_a_refused_grant_is_never_on_record(
+    accounts: Accounts, database: Database, clock: ManualClock, ids: RandomIds
+) -> None:
+    account = accounts.create("Ada")
+
+    with pytest.raises(AmountInvalid):
+        accounts.grant(account.id, amount=0, reason="sorry", key=None)
+    Worker(database, accounts.handlers(), clock=clock, ids=ids).run_due()
+
+    assert granted(database, account.id) == []
 
 
 def test_creating_again_with_the_same_id_completes_what_a_crash_left(
