@@ -5,21 +5,21 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from ileen.base import errors
-from ileen.web import buying, models, money, payer, problems, reading, writes
+from ileen.web import activity, buying, models, money, payer, problems, reading, writes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 
 
 def test_every_operation_is_in_the_reference() -> None:
     app = FastAPI()
-    for router in (writes.router, reading.router, reading.health_router, payer.router, buying.router):
+    for router in (writes.router, reading.router, reading.health_router, payer.router, buying.router, activity.router):
         app.include_router(router)
 
     operations = [
         f"`{method.upper()} {path}`" for path, methods in app.openapi()["paths"].items() for method in methods
     ]
 
-    assert len(operations) == 28
+    assert len(operations) == 29
     assert [operation for operation in operations if operation not in PAGE] == []
 
 

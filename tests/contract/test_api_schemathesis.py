@@ -114,6 +114,7 @@ OPERATIONS = [
     "read_entries",
     "read_usage",
     "read_rates",
+    "read_audit_events",
     "read_health",
     "read_gate",
     "read_billing",

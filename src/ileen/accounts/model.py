@@ -31,6 +31,8 @@ CARDS: Final = "cards"
 """Scope: see, add and remove cards, and change billing details."""
 WITHDRAW: Final = "withdraw"
 """Scope: withdraw from a purchase."""
+AUDIT_READ: Final = "audit:read"
+"""Scope: see what was done in the account and by whom. An owner's: no UI session has it, and `read` lacks it."""
 
 READING: Final = frozenset({BALANCE_READ, USAGE_READ, INVOICES_READ})
 """The scopes of a UI session that only look; `read` of an API key contains them."""
@@ -38,7 +40,7 @@ MONEY: Final = frozenset({PURCHASE, REFILL, CARDS, WITHDRAW})
 """The scopes that move money or change how it moves; a key has them only if they are named."""
 UI_SCOPES: Final = READING | MONEY
 """What a UI session may be given."""
-KEY_SCOPES: Final = ALL | MONEY
+KEY_SCOPES: Final = ALL | MONEY | {AUDIT_READ}
 """What an API key may be given."""
 
 SECRET_PREFIX: Final = "ileen_sk_"  # noqa: S105  # how secrets start, not one

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import update
 
 from ileen.accounts import throttle
+from ileen.accounts.activity import Activity
 from ileen.accounts.form import check_text, check_time_zone
 from ileen.accounts.hosts import Hosts
 from ileen.accounts.means import Means
@@ -50,6 +51,7 @@ class People:
         self.sign_ups = SignUps(means, accounts, self.sessions, self.sign_ins)
         self.members = Members(means, self.sessions)
         self.staff = StaffList(means, self.sessions, self.sign_ins)
+        self.activity = Activity(database)
         self.oidc: Oidc | None = None
         if provider is not None:
             client = OpenIdClient(provider, clock=clock)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 import ileen
-from ileen.web import buying, hooks, hosting, payer, problems, reading, refilling, writes
+from ileen.web import activity, buying, hooks, hosting, payer, problems, reading, refilling, writes
 from ileen.web.house import House
 
 _ABOUT: Final = """Prepaid credits for AI agents. One credit costs one euro.
@@ -37,6 +37,7 @@ def build_api(house: House) -> FastAPI:
     app.state.house = house
     app.include_router(writes.router)
     app.include_router(reading.router)
+    app.include_router(activity.router)
     app.include_router(hosting.router)
     app.include_router(reading.health_router, responses=_only(problems.responses(503), 503))
     app.include_router(payer.router)

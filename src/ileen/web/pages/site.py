@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 
 from ileen.web.house import House
-from ileen.web.pages import account, billing, buy, desk, gate, keys, members, payer, refill, sign_in, sign_up
+from ileen.web.pages import account, activity, billing, buy, desk, gate, keys, members, payer, refill, sign_in, sign_up
 from ileen.web.pages.desk import Pages
 from ileen.web.pages.needs import Needs
 from ileen.web.pages.visit import Visit
@@ -21,6 +21,7 @@ ROOMS: Final[tuple[Pages, ...]] = (
     sign_in.pages,
     members.pages,
     keys.pages,
+    activity.pages,
     account.pages,
 )
 """Every room of pages; a path belongs to one room only."""

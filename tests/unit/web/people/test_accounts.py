@@ -8,7 +8,7 @@ from ileen.store import schema
 from people_site import ADA, BOB, EVE, PASSWORD, Site
 from plain_browser import InProcessBrowser, Page
 
-sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("engine", ["sqlite"])
 
 
 async def csrf_of(browser: InProcessBrowser) -> str:
@@ -311,7 +311,7 @@ async def test_other_peoples_sessions_and_accounts_are_not_found(ours: Site, wor
 
 # Frame -----------------------------------------------------------------------------------------------------------
 
-_READ = ("keys", "keys/new", "keys/x/revoke", "members", "members/x/remove", "profile", "sessions")
+_READ = ("activity", "keys", "keys/new", "keys/x/revoke", "members", "members/x/remove", "profile", "sessions")
 _WRITE = (
     "keys/new",
     "keys/x/revoke",

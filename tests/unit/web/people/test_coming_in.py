@@ -5,7 +5,7 @@ import pytest
 from ileen.store import schema
 from people_site import ADA, BOB, PASSWORD, Site
 
-sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("engine", ["sqlite"])
 """For tests that write little: what the databases do differently is tested below the pages."""
 
 
