@@ -5,12 +5,13 @@ The body is a ULID (48 bits of milliseconds, 80 bits of randomness, Crockford ba
 kind sort by creation and new rows land at the end of an index.
 """
 
+import hashlib
 import os
 import random
 import re
 from typing import Final, NewType, Protocol
 
-from ileen.base.clock import Clock
+from ileen.base.clock import Clock, Instant
 
 AccountId = NewType("AccountId", str)
 """`acct_…`, the billed party."""
@@ -48,7 +49,7 @@ class RandomIds:
 
     def mint(self, prefix: str) -> str:
         """Return a fresh id of the kind named by `prefix`."""
-        return _compose(prefix, self._clock, int.from_bytes(os.urandom(10), "big"))
+        return _write(prefix, self._clock.now(), int.from_bytes(os.urandom(10), "big"))
 
 
 class SeededIds:
@@ -60,7 +61,7 @@ class SeededIds:
 
     def mint(self, prefix: str) -> str:
         """Return the next id of the kind named by `prefix`."""
-        return _compose(prefix, self._clock, self._random.getrandbits(80))
+        return _write(prefix, self._clock.now(), self._random.getrandbits(80))
 
 
 def is_id(text: str, prefix: str) -> bool:
@@ -83,7 +84,12 @@ def account_of(wallet: WalletId) -> AccountId:
     return AccountId("acct_" + body(wallet))
 
 
-def _compose(prefix: str, clock: Clock, entropy: int) -> str:
-    value = (clock.now() // 1000) << 80 | entropy
+def compose(prefix: str, at: Instant, name: bytes) -> str:
+    """Return the id of the one thing of that name and time: the same again, for what must not be there twice."""
+    return _write(prefix, at, int.from_bytes(hashlib.sha256(name).digest()[:10], "big"))
+
+
+def _write(prefix: str, at: Instant, entropy: int) -> str:
+    value = (at // 1000) << 80 | entropy
     pairs = _PAIRS
     return prefix + "_" + "".join([pairs[value >> shift & 1023] for shift in range(120, -1, -10)])

@@ -252,7 +252,7 @@ class Wallet(Struct, kw_only=True, gc=False):
     """The locked row of a wallet: equal, at all times, to what its journal adds up to.
 
     settled = available + held - debt. `spent`, `purchased`, … are totals over its life. `seq` counts entries and
-    `head` is the hash of the last one. `low_mark` is the balance at or below which completed calls are told (`low`).
+    `head` is the hash of the last one. `low_mark` is the balance at or below which what lowers it is told (`low`).
     """
 
     id: WalletId

@@ -111,8 +111,8 @@ def write(channel: Channel, states: Iterable[State]) -> None:
         holds += [_hold_row(place, hold) for hold in state.changed_holds.values()]
         entries += [_entry_row(place[0], entry) for entry in state.entries]
         draws += [(*place, draw.seq, draw.lot, draw.amount) for draw in state.draws]
-        if state.low_at is not None:
-            told.append(low.row(wallet.id, *state.low_at))
+        if state.lowered is not None:
+            told.append(low.row(state.lowered))
         told += [given.row(wallet.id, *each) for each in state.given]
         for measured in state.measured:
             records.append(_record_row(place, measured))

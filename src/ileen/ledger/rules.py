@@ -59,10 +59,19 @@ def decide(state: State, command: model.Command, at: Instant) -> Receipt | Refus
         return replace(answered.receipt, replayed=True) if answered.fingerprint == fingerprint else KeyReused()
     if state.wallet is None:
         return NotFound(what="wallet", id=command.wallet)
+    before = state.wallet.settled
     answer = rule(state, command, Step(state, state.wallet, at, key, fingerprint))
     if isinstance(answer, Receipt):
         state.answers[key] = Answered(fingerprint, answer)
+        _note_low(state, state.wallet, answer, before)
     return answer
+
+
+def _note_low(state: State, wallet: Wallet, answer: Receipt, before: int) -> None:
+    """Note the first command of a batch that lowers the balance to the low mark, or further below it."""
+    low_mark = wallet.low_mark
+    if low_mark is not None and answer.settled <= low_mark and answer.settled < before and state.lowered is None:
+        state.lowered = answer
 
 
 def _set_up(state: State, command: model.Setup, at: Instant) -> Receipt | Refused:
@@ -211,13 +220,10 @@ def _close(state: State, hold: Hold, after: HoldState, step: Step) -> None:
 
 
 def _completed(state: State, hold: Hold, usage: Usage, step: Step) -> None:
-    """Keep the usage of a completed call, and note if it left the wallet at its low mark or below."""
+    """Keep the usage of a completed call."""
     day, _ = windows(step.at, step.wallet.time_zone)
     assert hold.captured is not None
     state.measured.append(Measured(hold, step.at, hold.captured, day, usage))
-    low_mark = step.wallet.low_mark
-    if low_mark is not None and step.wallet.settled <= low_mark and state.low_at is None:
-        state.low_at = hold.id, step.at
 
 
 # Lots: fund, adjust, freeze, unfreeze, remove --------------------------------------------------------------------

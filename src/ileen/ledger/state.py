@@ -61,7 +61,7 @@ class State(Struct):
     draws: list[Draw] = []
     measured: list[Measured] = []
     burning: list[Lot] | None = None
-    low_at: tuple[HoldId, Instant] | None = None
+    lowered: Receipt | None = None
     given: list[tuple[LotId, str, Instant]] = []
 
     def put_hold(self, hold: Hold) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Row, or_, select, update
 
+from ileen import jobs
 from ileen.accounts.audit import SYSTEM, actor_of
 from ileen.accounts.means import Means
 from ileen.base import crash
@@ -31,6 +32,8 @@ from ileen.store.engine import Database
 from ileen.store.schema import card as table
 from ileen.store.schema import customer as customers_table
 
+CHANGED: Final = "cards.changed"
+"""The kind of job that tells, with the `account`, of a card that came or became the default."""
 _FRESH_US: Final = 60 * SECOND
 """How old a copy may be before it is read again: webhooks usually bring changes within seconds."""
 _RENEWAL_SHOWN_US: Final = 30 * 24 * 3600 * SECOND
@@ -65,7 +68,7 @@ class Cards:
         self._database = database
         self._customers = customers
         self._stripe = stripe
-        self._clock = clock
+        self._clock, self._ids = clock, ids
         self._means = Means(database=database, clock=clock, ids=ids)
 
     def saved(self, account: AccountId) -> list[Card]:
@@ -157,11 +160,14 @@ class Cards:
         with self._database.write() as connection:
             newer = (customers_table.c.account_id == account) & (customers_table.c.cards_read_at <= began)
             values = {"cards_read_at": began, "default_card": default}
+            before = connection.execute(_default_of(account)).scalar()
             if not connection.execute(update(customers_table).where(newer).values(**values)).rowcount:
                 return
-            for each in found:
-                self._keep_one(connection, account, each)
+            came = [self._keep_one(connection, account, each) for each in found]
             self._drop_others(connection, account, [each.id for each in found])
+            if any(came) or default not in {before, None}:
+                payload, now = {"account": str(account)}, self._clock.now()
+                jobs.enqueue(connection, ids=self._ids, kind=CHANGED, payload=payload, now=now, key=account)
 
     def _drop_others(self, connection: Connection, account: AccountId, present: list[str]) -> None:
         """Note cards as removed: by whoever asked for it here, else at Stripe."""
@@ -177,7 +183,8 @@ class Cards:
             if actor_of(connection, account_id=account, action=_WISH, subject=card_id) != by:
                 self._means.note(connection, _WISH, card_id, by=by, account=account)
 
-    def _keep_one(self, connection: Connection, account: AccountId, facts: CardFacts) -> None:
+    def _keep_one(self, connection: Connection, account: AccountId, facts: CardFacts) -> bool:
+        """Keep one card as it was read; tell whether it is new."""
         values = {
             "brand": facts.brand,
             "last4": facts.last4,
@@ -190,12 +197,13 @@ class Cards:
         if insert_new(connection, table, row):
             detail = {"last4": facts.last4}
             self._means.note(connection, "card.added", facts.id, by=SYSTEM, account=account, detail=detail)
-            return
+            return True
         mine = (table.c.id == facts.id) & (table.c.account_id == account)
         other = [table.c.last4 != facts.last4, table.c.exp_month != facts.exp_month, table.c.exp_year != facts.exp_year]
         renewed = mine & or_(*other)
         connection.execute(update(table).where(renewed).values(renewed_at=self._clock.now()))
         connection.execute(update(table).where(mine).values(**values, removed_at=None))
+        return False
 
 
 def _charged(cards: list[Card]) -> Card:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from ileen.base.clock import SECOND, Instant
-from ileen.base.ids import AccountId, LotId, PurchaseId
+from ileen.base.ids import AccountId, LotId, PurchaseId, RefillId
 from ileen.payments.stripe import Decline
 
 
@@ -143,7 +143,10 @@ class Alarm(Protocol):
 
 
 class Purchase(Struct, frozen=True, kw_only=True):
-    """One intent to buy credits. `alarm` says what the operator must look at, `decline` why no money was taken."""
+    """One intent to buy credits. `alarm` says what the operator must look at, `decline` why no money was taken.
+
+    `refill` names the attempt of the auto-refill rule that began it, if it was not a person.
+    """
 
     id: PurchaseId
     account: AccountId
@@ -161,9 +164,15 @@ class Purchase(Struct, frozen=True, kw_only=True):
     alarm: str | None
     lot: LotId | None
     next: Next
+    refill: RefillId | None
     created_at: Instant
     paid_at: Instant | None
     ended_at: Instant | None
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether it is a refill that waits for the bank, which buying by hand calls off."""
+        return self.refill is not None and self.state is PurchaseState.ACTION_REQUIRED
 
 
 class Policy(Struct, frozen=True, kw_only=True):

@@ -3,13 +3,15 @@
 Owns: what may be bought, that what is charged is what was shown, one purchase at a time, the caller's idempotency key.
 Refuses to know: the steps at Stripe (`machine`), and HTTP.
 B1  an amount is whole cents within bounds; the total that was shown must be Stripe's total of this moment.
-B2  one purchase per account is under way; who asks for another meanwhile is answered with the first.
+B2  one purchase per account is under way; who asks for another meanwhile is answered with the first. A refill that
+    waits for the bank gives way: it is called off, unless it is confirmed at that very moment.
 B3  a caller's key is bound to the purchase it was first answered with, for ever; with other content it is refused.
 """
 
 import hashlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -108,20 +110,22 @@ class Purchases:
         fingerprint = _fingerprint(cents, quoted_total, card)
         known = self._known(account, key=key, fingerprint=fingerprint)
         if known is None:
+            parked = self._parked(account)
             payer = self._payers.payer(account, card=card)
             quote = self._quote(account, payer.customer, cents)
             if quote.total != quoted_total:
                 raise QuoteChanged(total=write_cents(quote.total), quote=_quote_fields(quote))
             record = self._record(account, payer, quote, by=by, evidence=evidence)
-            known = self._add(record, key=key, fingerprint=fingerprint)
+            known = self._make_room(parked, key=key, fingerprint=fingerprint)
+            known = known or self._add(record, key=key, fingerprint=fingerprint)
             if known is record:
                 crash.point("payments.quote.recorded")
                 return self._answer(self._machine.carry_on(known))
         return self._look(known)
 
-    def check_payer(self, account: AccountId) -> None:
-        """Raise what keeps an account from being charged: BillingIncomplete, LocationInvalid, CountryNotSold, …."""
-        self._payers.payer(account, card=None)
+    def payer(self, account: AccountId) -> Payer:
+        """Return who would be charged. Raises what keeps them from it: BillingIncomplete, CountryNotSold, …."""
+        return self._payers.payer(account, card=None)
 
     def prepare_refill(self, account: AccountId, cents: int, *, refill: RefillId) -> Record:
         """Return the purchase of a refill, not recorded yet: the default card, for Stripe's total of this moment.
@@ -168,7 +172,7 @@ class Purchases:
             if record.state not in _CANCELLABLE:
                 raise PurchaseClosed(purchase=record.id, state=record.state.value)
             try:
-                self._call_off(record, by=by)
+                self._call_off(record, because="cancelled", by=by)
             except Overtaken:
                 continue
             break
@@ -179,6 +183,37 @@ class Purchases:
     def _known(self, account: AccountId, *, key: str, fingerprint: bytes) -> Record | None:
         """Return the purchase this key was answered with, or bind it to the one under way."""
         return self._write(lambda c: records.join(c, account, key=key, fingerprint=fingerprint, now=self._clock.now()))
+
+    def _parked(self, account: AccountId) -> PurchaseId | None:
+        with self._database.read() as connection:
+            under_way = records.open_of(connection, account)
+        return under_way.id if under_way is not None and under_way.gives_way else None
+
+    def _make_room(self, parked: PurchaseId | None, *, key: str, fingerprint: bytes) -> Record | None:
+        """Call off a refill that waits for the bank; return it, bound to the key, if it became credits all the same.
+
+        Then it lifts the balance as the caller wanted, and nobody is charged for both.
+        """
+        if parked is None:
+            return None
+        for _ in range(_TRIES_MAX):
+            with self._database.read() as connection:
+                record = records.get(connection, parked)
+            if record.gives_way:
+                try:
+                    if record.closing is None:
+                        self._call_off(record, because="superseded", by=None)
+                except Overtaken:
+                    continue
+                record = self._machine.drive(parked) or record
+            if record.state is not PurchaseState.SETTLED:
+                return None
+            return self._write(partial(self._bind, record=record, key=key, fingerprint=fingerprint))
+        raise Unavailable
+
+    def _bind(self, connection: Connection, *, record: Record, key: str, fingerprint: bytes) -> Record:
+        records.bind(connection, record, key=key, fingerprint=fingerprint, now=self._clock.now())
+        return record
 
     def _add(self, record: Record, *, key: str, fingerprint: bytes) -> Record:
         def add(connection: Connection) -> Record:
@@ -296,7 +331,7 @@ class Purchases:
                 _log.warning("payments.stripe.unavailable", purchase=record.id)
         return _public(record, url=url)
 
-    def _call_off(self, record: Record, *, by: str | None) -> None:
+    def _call_off(self, record: Record, *, because: str, by: str | None) -> None:
         now = self._clock.now()
         with self._database.write() as connection:
             records.change(
@@ -305,11 +340,11 @@ class Purchases:
                 step="cancel",
                 at=now,
                 closing=PurchaseState.VOID,
-                because="cancelled",
+                because=because,
                 leased_until=Instant(0),
                 look_at=now,
             )
-            self._note(connection, record, "purchase.cancelled", by=by)
+            self._note(connection, record, f"purchase.{because}", by=by)
         crash.point("payments.cancel.recorded")
 
     def _note(self, connection: Connection, record: Record, action: str, *, by: str | None) -> None:
@@ -343,6 +378,7 @@ def _public(record: Record, *, url: str | None) -> Purchase:
         alarm=record.alarm,
         lot=record.lot_id,
         next=_next(record, url),
+        refill=record.refill_id,
         created_at=record.created_at,
         paid_at=record.paid_at,
         ended_at=record.ended_at,

@@ -46,7 +46,7 @@ def add(connection: Connection, record: Record, *, key: str, fingerprint: bytes,
     kept = record if inserted is not None else open_of(connection, record.account_id)
     if kept is None:
         raise Overtaken
-    _bind(connection, kept, key=key, fingerprint=fingerprint, now=now)
+    bind(connection, kept, key=key, fingerprint=fingerprint, now=now)
     if inserted is not None:
         _keep_step(connection, record, step="quote", at=now, key=key, detail=None)
     return kept
@@ -55,14 +55,15 @@ def add(connection: Connection, record: Record, *, key: str, fingerprint: bytes,
 def join(connection: Connection, account: AccountId, *, key: str, fingerprint: bytes, now: Instant) -> Record | None:
     """Return the purchase this key belongs to, or bind it to the open one; None if there is neither.
 
-    Raises: KeyReused, Overtaken.
+    An open one that gives way is as good as none. Raises: KeyReused, Overtaken.
     """
     known = of_key(connection, account, key=key, fingerprint=fingerprint)
     if known is not None:
         return known
     under_way = open_of(connection, account)
-    if under_way is not None:
-        _bind(connection, under_way, key=key, fingerprint=fingerprint, now=now)
+    if under_way is None or under_way.gives_way:
+        return None
+    bind(connection, under_way, key=key, fingerprint=fingerprint, now=now)
     return under_way
 
 
@@ -220,7 +221,8 @@ def steps_of(connection: Connection, id_: PurchaseId) -> list[Row[Any]]:
     return list(connection.execute(select(steps).where(steps.c.purchase_id == id_).order_by(steps.c.version)))
 
 
-def _bind(connection: Connection, record: Record, *, key: str, fingerprint: bytes, now: Instant) -> None:
+def bind(connection: Connection, record: Record, *, key: str, fingerprint: bytes, now: Instant) -> None:
+    """Have an idempotency key answered with a purchase from now on. Raises: Overtaken."""
     row = {"account_id": record.account_id, "key": key, "fingerprint": fingerprint, "purchase_id": record.id}
     bound = connection.execute(
         _insert(connection, keys).values(row | {"created_at": now}).on_conflict_do_nothing().returning(keys.c.key)

@@ -89,6 +89,11 @@ class Record(Struct, frozen=True, kw_only=True):
     ended_at: Instant | None = None
     refill_id: RefillId | None = None
 
+    @property
+    def gives_way(self) -> bool:
+        """Whether it is a refill that waits for the bank: whoever buys by hand meanwhile need not wait with it."""
+        return self.refill_id is not None and self.state is PurchaseState.ACTION_REQUIRED
+
 
 class Decision(Struct, frozen=True, kw_only=True):
     """The next step; `state` is where NOTE, CLOSE and END lead, the rest is written down with it."""

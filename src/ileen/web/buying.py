@@ -175,6 +175,7 @@ def purchase_view(house: House, of: Purchase) -> money.PurchaseView:
         number=of.number,
         decline=decline,
         next=money.NextView(kind=of.next.kind.value, url=of.next.url, id=of.next.id),
+        refill=of.refill,
         created_at=to_text(of.created_at),
         paid_at=None if of.paid_at is None else to_text(of.paid_at),
         ended_at=None if of.ended_at is None else to_text(of.ended_at),

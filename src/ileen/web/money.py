@@ -232,6 +232,7 @@ class PurchaseView(BaseModel):
     number: str | None = Field(description="The invoice's number.")
     decline: DeclineView | None
     next: NextView
+    refill: str | None = Field(description="The attempt of the auto-refill rule that began it, if it was not a person.")
     created_at: Moment
     paid_at: Moment | None
     ended_at: Moment | None

@@ -1,6 +1,6 @@
 """The low mark: one job for a crossing, in the transaction of the call that crossed, and nothing without a mark."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ileen import jobs
 from ileen.base.clock import SystemClock
@@ -9,7 +9,19 @@ from ileen.base.money import parse
 from ileen.jobs import Job
 from ileen.ledger import Ledger, low
 from ileen.ledger.audit import audit
-from ileen.ledger.model import Authorize, Capture, Charge, Fund, OpenWallet, Source
+from ileen.ledger.model import (
+    Adjust,
+    Authorize,
+    Book,
+    Capture,
+    Charge,
+    Freeze,
+    Fund,
+    OpenWallet,
+    Remove,
+    Source,
+    Unfreeze,
+)
 from ileen.store import schema
 from ileen.store.engine import Database
 from shop import at_once
@@ -31,6 +43,11 @@ def spend(ledger: Ledger, wallet: WalletId, amount: str) -> str:
     ledger.run(Authorize(wallet=wallet, key=f"a:{hold}", hold=hold, amount=parse(amount), lifetime_us=10**9))
     ledger.run(Capture(wallet=wallet, key=f"c:{hold}", hold=hold, amount=parse(amount)))
     return hold
+
+
+def all_done(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(update(schema.job).values(state="done"))
 
 
 def told(database: Database) -> list[Job]:
@@ -55,6 +72,22 @@ def test_a_charge_after_the_fact_is_told_too(database: Database, ledger: Ledger)
     ledger.run(Charge(wallet=wallet, key="c", hold=IDS.mint("hold"), amount=parse("1.50")))
 
     assert len(told(database)) == 1
+
+
+def test_credits_taken_back_are_told_once_each_like_a_call(database: Database, ledger: Ledger) -> None:
+    """A refund or a dispute freezes, a correction takes: no room that does so has to know of the mark."""
+    wallet = open_wallet(database, ledger, owned="21.00", low_mark="20.00")
+    (lot,) = ledger.lots(wallet)
+
+    ledger.run(Freeze(wallet=wallet, key="f", lot=lot.id, amount=parse("2"), reason="refund"))
+    assert [job.payload for job in told(database)] == [{"wallet": wallet}]
+    all_done(database)
+    ledger.run(Unfreeze(wallet=wallet, key="u", lot=lot.id, amount=parse("0.5"), reason="declined"))
+    ledger.run(Remove(wallet=wallet, key="r", lot=lot.id, amount=parse("1.5"), to=Book.REFUNDED, reason="refund"))
+    assert len(told(database)) == 1, "neither lowers the balance"
+    ledger.run(Adjust(wallet=wallet, key="a", lot=IDS.mint("lot"), amount=-parse("1"), reason="correction"))
+
+    assert len(told(database)) == 2
 
 
 def test_an_authorization_alone_is_not_told(database: Database, ledger: Ledger) -> None:

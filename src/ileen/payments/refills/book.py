@@ -17,6 +17,7 @@ from ileen.ledger import low
 from ileen.payments.amounts import credits_of
 from ileen.payments.refills.model import Consent, Refill, RefillState, Setting
 from ileen.store.bulk import insert_new
+from ileen.store.schema import purchase as purchases
 from ileen.store.schema import refill as refills
 from ileen.store.schema import refill_consent as consents
 from ileen.store.schema import refill_setting as settings
@@ -113,6 +114,14 @@ def of_purchase(connection: Connection, purchase: PurchaseId) -> Refill | None:
     """Return the attempt a purchase belongs to, if the rule began it."""
     row = connection.execute(select(refills).where(refills.c.purchase_id == purchase)).one_or_none()
     return None if row is None else _refill(row)
+
+
+def card_refused(connection: Connection, account: AccountId) -> str | None:
+    """Return the card that the account's newest attempt was to charge, if that came to nothing."""
+    joined = refills.join(purchases, purchases.c.id == refills.c.purchase_id)
+    query = select(refills.c.state, purchases.c.card).select_from(joined).where(refills.c.account_id == account)
+    row = connection.execute(query.order_by(refills.c.id.desc()).limit(1)).one_or_none()
+    return row.card if row is not None and row.state == RefillState.FAILED.value else None
 
 
 def counted(connection: Connection, account: AccountId, *, now: Instant) -> tuple[int, int]:

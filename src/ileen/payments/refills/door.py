@@ -30,11 +30,13 @@ from ileen.jobs import Handler, Job
 from ileen.ledger import low, reads
 from ileen.payments import records
 from ileen.payments.amounts import credits_of, write_cents
+from ileen.payments.cards import CHANGED as CARDS_CHANGED
 from ileen.payments.machine import Machine
 from ileen.payments.model import Alarm, Notify
 from ileen.payments.purchases import Purchases
 from ileen.payments.refills import book
 from ileen.payments.refills.model import (
+    BY_CARD,
     CONSENT_VERSION,
     Consent,
     Pause,
@@ -105,7 +107,7 @@ class Refills:
         if terms.enabled:
             if consent.version != CONSENT_VERSION:
                 raise ConsentOutdated(version=CONSENT_VERSION)
-            self._purchases.check_payer(account)
+            self._purchases.payer(account)
         now = self._clock.now()
         fresh = Setting(account_id=account, version=0, updated_at=now, **msgspec.structs.asdict(terms))
         cleared = {"paused": None, "paused_at": None, "failures": 0, "look_at": None, "locale": locale}
@@ -124,14 +126,11 @@ class Refills:
 
     def resume(self, account: AccountId, *, by: str) -> Setting:
         """End a pause or a wait; if the balance is low, a refill follows at once. Raises: RefillNotSet."""
-        now = self._clock.now()
         with self._database.write() as connection:
             known = book.lock(connection, account)
             if known is None or not known.enabled:
                 raise RefillNotSet
-            resumed = book.put(connection, known, at=now, paused=None, paused_at=None, failures=0, look_at=None)
-            self._note(connection, account, "refill.resumed", by=by)
-            return self._due(connection, resumed, trigger="resumed")
+            return self._resumed(connection, known, by=by, trigger="resumed")
 
     def refills(self, account: AccountId, *, limit: int, before: RefillId | None = None) -> list[Refill]:
         """Return the account's attempts, newest first."""
@@ -142,10 +141,11 @@ class Refills:
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the jobs of this part."""
-        return {low.LOW: self._called, LOOK: self._looked, SWEEP: self._sweep}
+        return {low.LOW: self._lowered, LOOK: self._looked, SWEEP: self._sweep, CARDS_CHANGED: self._carded}
 
-    def _called(self, job: Job) -> None:
-        self._consider(account_of(WalletId(job.payload["wallet"])), trigger=job.payload["hold"], called=True)
+    def _lowered(self, job: Job) -> None:
+        account, trigger = account_of(WalletId(job.payload["wallet"])), job.payload.get("hold", "lowered")
+        self._consider(account, trigger=trigger, told=True)
 
     def _looked(self, job: Job) -> None:
         self._consider(AccountId(job.payload["account"]), trigger=job.payload["trigger"])
@@ -156,8 +156,26 @@ class Refills:
             for account in book.due(connection, now=self._clock.now()):
                 self._look(connection, account, trigger="again")
 
-    def _consider(self, account: AccountId, *, trigger: str, called: bool = False) -> None:
-        """Decide, and charge or write down why not. `called`: a call asked, so this job keeps other calls' jobs out.
+    def _carded(self, job: Job) -> None:
+        """End a pause that a card was the reason of, if another one would be charged now. Raises: StripeUnavailable."""
+        account = AccountId(job.payload["account"])
+        with self._database.read() as connection:
+            before, refused = book.setting_of(connection, account), book.card_refused(connection, account)
+        if before is None or not before.enabled or before.paused not in BY_CARD:
+            return
+        try:
+            card = self._purchases.payer(account).card
+        except (BillingIncomplete, *_UNSOLD):
+            return
+        if before.paused is not Pause.NO_CARD and card == refused:
+            return
+        with self._database.write() as connection:
+            setting = book.lock(connection, account)
+            if setting is not None and setting.version == before.version:
+                self._resumed(connection, setting, by=audit.SYSTEM, trigger="card")
+
+    def _consider(self, account: AccountId, *, trigger: str, told: bool = False) -> None:
+        """Decide, and charge or write down why not. `told`: the ledger asked, whose job keeps others of its like out.
 
         Raises: StripeUnavailable, StripeRefused: the job comes again.
         """
@@ -167,7 +185,7 @@ class Refills:
                 facts = self._facts(connection, account, busy=busy)
             verdict = decide(facts, self._policy)
             if verdict is not Verdict.CHARGE:
-                self._rest(account, facts, verdict, called=called)
+                self._rest(account, facts, verdict, told=told)
                 return
             assert facts.setting is not None
             record = self._prepared(account, facts.setting)
@@ -244,7 +262,7 @@ class Refills:
             day=day,
         )
 
-    def _rest(self, account: AccountId, facts: Facts, verdict: Verdict, *, called: bool) -> None:
+    def _rest(self, account: AccountId, facts: Facts, verdict: Verdict, *, told: bool) -> None:
         """Write down when to look again, so that calls meanwhile need not ask; somebody's change meanwhile counts.
 
         A call that leaves the balance low while its like is being decided on adds no job of its own, and the wallet
@@ -255,7 +273,7 @@ class Refills:
         if verdict in {Verdict.OFF, Verdict.PAUSED, Verdict.WAITING}:
             return
         now = self._clock.now()
-        look_at = now if called and verdict is Verdict.ABOVE else self._look_at(account, verdict, now)
+        look_at = now if told and verdict is Verdict.ABOVE else self._look_at(account, verdict, now)
         with self._database.write() as connection:
             setting = book.lock(connection, account)
             if setting is None or facts.setting is None or setting.version != facts.setting.version:
@@ -298,6 +316,12 @@ class Refills:
 
     def _is_low(self, connection: Connection, setting: Setting) -> bool:
         return reads.wallet(connection, wallet_of(setting.account_id)).settled <= credits_of(setting.threshold)
+
+    def _resumed(self, connection: Connection, setting: Setting, *, by: str, trigger: str) -> Setting:
+        now, account = self._clock.now(), setting.account_id
+        resumed = book.put(connection, setting, at=now, paused=None, paused_at=None, failures=0, look_at=None)
+        self._note(connection, account, "refill.resumed", by=by)
+        return self._due(connection, resumed, trigger=trigger)
 
     def _due(self, connection: Connection, setting: Setting, *, trigger: str) -> Setting:
         """Have the rule decide: at once by a job, and by the sweep should such a job just be ending."""

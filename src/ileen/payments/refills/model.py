@@ -32,6 +32,10 @@ class Pause(StrEnum):
     BILLING = "billing"
 
 
+BY_CARD: Final = frozenset({Pause.DECLINED, Pause.NOT_CONFIRMED, Pause.NO_CARD})
+"""Pauses that another card ends."""
+
+
 class Terms(Struct, frozen=True, kw_only=True):
     """What an account chooses: at or below `threshold`, buy `amount`, at most `cap` per month. All before tax."""
 
@@ -93,7 +97,11 @@ class RefillState(StrEnum):
 
 
 class Refill(Struct, frozen=True, kw_only=True):
-    """One attempt. `trigger` is the hold of the call, or `saved` or `again`; `balance` (nano-credits) what was left."""
+    """One attempt. `balance` (nano-credits) is what was left.
+
+    `trigger` is the hold of the call, or a word: `lowered` (a refund, a dispute or a correction took credits), `saved`,
+    `resumed`, `card` (another card ended a pause), `again` (a later look).
+    """
 
     id: RefillId
     account_id: AccountId

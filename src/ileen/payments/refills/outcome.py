@@ -15,7 +15,7 @@ from ileen.payments.amounts import write_cents
 from ileen.payments.model import Notify, PurchaseState
 from ileen.payments.refills import book
 from ileen.payments.refills.model import RefillPolicy, RefillState
-from ileen.payments.refills.rules import Aftermath, after_failure
+from ileen.payments.refills.rules import SUPERSEDED, Aftermath, after_failure
 from ileen.payments.rules import Record
 from ileen.payments.stripe.decline import DeclineKind, decline_of
 
@@ -86,7 +86,7 @@ class Outcomes:
         setting = book.lock(connection, record.account_id)
         if setting is None or not setting.enabled or setting.paused is not None:
             return
-        failures = setting.failures + 1
+        failures = setting.failures + (because != SUPERSEDED)
         after = after_failure(because, record.decline_code, failures=failures, policy=self._policy)
         if after.pause is not None:
             changes = {"paused": after.pause, "paused_at": now, "look_at": None}
@@ -94,7 +94,7 @@ class Outcomes:
             assert after.retry_us is not None
             changes = {"look_at": Instant(now + after.retry_us)}
         book.put(connection, setting, at=now, failures=failures, **changes)
-        if because != "cancelled":  # by the account itself
+        if because not in {"cancelled", SUPERSEDED}:  # by the account itself
             self._tell_failed(connection, record, after)
 
     def _tell_failed(self, connection: Connection, record: Record, after: Aftermath) -> None:

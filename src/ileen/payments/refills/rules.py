@@ -73,6 +73,8 @@ class Aftermath(Struct, frozen=True, kw_only=True):
     pause: Pause | None = None
 
 
+SUPERSEDED: Final = "superseded"
+"""How an attempt ends that waited for the bank while a person bought by hand."""
 _PAUSE_OF: Final = {
     "declined": Pause.DECLINED,
     "not_confirmed": Pause.NOT_CONFIRMED,
@@ -88,6 +90,8 @@ def after_failure(because: str, decline_code: str | None, *, failures: int, poli
     without its owner, and networks fine those who do (docs.stripe.com/declines, "Retries").
     """
     retry_us = None
+    if because == SUPERSEDED:  # nothing has failed: it decides afresh once that purchase has ended
+        return Aftermath(retry_us=policy.busy_us)
     if failures == 1:
         retry_us = _retry_us(because, decline_code, policy)
     if retry_us is not None:

@@ -160,9 +160,9 @@ def total(visit: Visit, cents: int, *, before: int | None = None) -> Response:
 
 
 def pending(visit: Visit) -> Purchase | None:
-    """Return the account's purchase that has not ended, if there is one."""
+    """Return the purchase that has not ended and keeps the account from buying, if there is one."""
     newest = payments_of(visit.house).purchases(visit.caller.account, limit=1)
-    return newest[0] if newest and newest[0].state not in ENDED else None
+    return newest[0] if newest and newest[0].state not in ENDED and not newest[0].gives_way else None
 
 
 def read_typed(text: str) -> int:

@@ -31,6 +31,7 @@ pages = Pages()
 
 _SHOWN: Final = 5
 _AMOUNT_DEFAULT: Final = 2_500
+_TRIGGERS: Final = frozenset({"again", "card", "lowered"})
 _FIELDS: Final = {
     "threshold": ("refill_threshold", THRESHOLD_MIN, THRESHOLD_MAX),
     "amount": ("refill_amount", CENTS_MIN, CENTS_MAX),
@@ -93,6 +94,7 @@ def section(visit: Visit) -> dict[str, Any]:
         else None,
         "paused": None,
         "waits": None,
+        "confirm": _parked(visit),
         "labels": {name: _label(visit, name) for name in ("threshold", "amount")},
         "consent": consent_text(visit.house, locale),
         "version": CONSENT_VERSION,
@@ -180,11 +182,20 @@ def _label(visit: Visit, name: str) -> str:
     return visit.text(f"refill.{name}", min=money(visit.locale, low), max=money(visit.locale, high))
 
 
+def _parked(visit: Visit) -> dict[str, str] | None:
+    """Return what is said of a refill that the payer's bank wants confirmed."""
+    newest = payments_of(visit.house).purchases(visit.caller.account, limit=1)
+    if not newest or not newest[0].gives_way:
+        return None
+    said = visit.text("refill.confirm", amount=catalogue.money(visit.locale, newest[0].net))
+    return {"said": said, "purchase": newest[0].id}
+
+
 def _row(visit: Visit, of: Refill) -> dict[str, str]:
     if of.trigger.startswith("hold_"):
         by = visit.text("refill.by.call", call=trigger_name(of)[-8:])
     else:
-        by = visit.text("refill.by.again" if of.trigger == "again" else "refill.by.you")
+        by = visit.text(f"refill.by.{of.trigger if of.trigger in _TRIGGERS else 'you'}")
     return {
         "date": visit.moment(of.created_at),
         "amount": catalogue.money(visit.locale, of.amount),

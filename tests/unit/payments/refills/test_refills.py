@@ -1,12 +1,9 @@
 """Auto-refill from the call that crossed the threshold to the credits, against the offline Stripe."""
 
-from typing import Any
-
 import msgspec
 import pytest
 from sqlalchemy import update
 
-from ileen.base.clock import SECOND
 from ileen.base.errors import (
     AmountInvalid,
     BillingIncomplete,
@@ -14,62 +11,13 @@ from ileen.base.errors import (
     RefillChargesNow,
     RefillNotSet,
 )
-from ileen.base.ids import AccountId, LotId, wallet_of
+from ileen.base.ids import LotId, wallet_of
 from ileen.base.money import parse
-from ileen.ledger.model import Authorize, Capture, Fund, Source
-from ileen.notices.kinds import check
-from ileen.payments.model import Payer
-from ileen.payments.refills.model import CONSENT_VERSION, Consent, RefillPolicy, RefillState, Setting, Terms
+from ileen.ledger.model import Adjust, Source
+from ileen.payments.refills.model import CONSENT_VERSION, Consent, RefillPolicy, RefillState
 from ileen.store import schema
+from refilling import CONSENT, TERMS, again, balance, give, mails, no_card, ready, replace_card, save, setting, spend
 from shop import EVIDENCE, Shop, at_once
-
-CONSENT = Consent(version=CONSENT_VERSION, text="By saving you allow us to charge your default card.")
-LIFETIME_US = 900 * SECOND
-TERMS = Terms(enabled=True, threshold=2000, amount=5000)
-
-
-def give(shop: Shop, account: AccountId, amount: str) -> None:
-    lot = LotId(shop.ids.mint("lot"))
-    shop.ledger.run(Fund(wallet=wallet_of(account), key=lot, lot=lot, amount=parse(amount), source=Source.BONUS))
-
-
-def spend(shop: Shop, account: AccountId, amount: str) -> str:
-    wallet, hold = wallet_of(account), shop.ids.mint("hold")
-    shop.ledger.run(
-        Authorize(wallet=wallet, key=f"a:{hold}", hold=hold, amount=parse(amount), lifetime_us=900 * SECOND)
-    )
-    shop.ledger.run(Capture(wallet=wallet, key=f"c:{hold}", hold=hold, amount=parse(amount)))
-    return hold
-
-
-def ready(shop: Shop, *, card: str = "pm_card_visa", credits_: str = "21.00", **terms: Any) -> AccountId:
-    """An account with credits and a saved rule."""
-    account = shop.account(card)
-    give(shop, account, credits_)
-    save(shop, account, **terms)
-    return account
-
-
-def save(shop: Shop, account: AccountId, *, charge_now: bool = False, **terms: Any) -> Setting:
-    wanted = Terms(**{"enabled": True, "threshold": 2000, "amount": 5000, **terms})
-    return shop.payments.refills.save(account, wanted, consent=CONSENT, by="mem_1", locale="en", charge_now=charge_now)
-
-
-def balance(shop: Shop, account: AccountId) -> int:
-    return shop.ledger.wallet(wallet_of(account)).settled
-
-
-def setting(shop: Shop, account: AccountId) -> Setting:
-    found = shop.payments.refills.setting(account)
-    assert found is not None
-    return found
-
-
-def mails(shop: Shop, kind: str) -> list[dict[str, Any]]:
-    found = [each for each in shop.told if each["kind"] == kind]
-    for each in found:
-        check(kind, each["values"])  # it can be rendered
-    return found
 
 
 def test_a_balance_of_19_80_under_a_threshold_of_20_is_refilled_with_50(shop: Shop) -> None:
@@ -325,6 +273,70 @@ def test_a_resumed_rule_charges_again_and_one_that_is_off_cannot_be_resumed(sqli
         shop.payments.refills.resume(account, by="mem_1")
 
 
+@pytest.mark.parametrize(
+    ("card", "paused", "comes", "rearmed"),
+    [
+        ("pm_card_chargeCustomerFail", "declined", True, True),
+        ("pm_card_chargeCustomerFail", "declined", False, False),
+        (None, "no_card", True, True),
+    ],
+)
+def test_another_card_ends_a_pause_that_a_card_was_the_reason_of(
+    sqlite_shop: Shop, card: str | None, paused: str, comes: bool, rearmed: bool
+) -> None:
+    """A card that was only looked at again is not charged again."""
+    shop = sqlite_shop
+    account = ready(shop, card=card or "pm_card_visa")
+    if card is None:
+        shop.payers.payer = no_card
+    spend(shop, account, "2")
+    shop.work()
+    assert setting(shop, account).paused == paused
+    shop.payers.__dict__.pop("payer", None)
+    if comes and card is not None:
+        replace_card(shop, account)
+
+    told = msgspec.structs.replace(shop.job(), payload={"account": account})
+    shop.payments.handlers()["cards.changed"](told)
+    shop.work()
+
+    assert (setting(shop, account).paused is None) is rearmed
+    assert (balance(shop, account) == parse("69")) is rearmed
+    if rearmed:
+        assert shop.payments.refills.refills(account, limit=1)[0].trigger == "card"
+    shop.check()
+
+
+def test_a_rule_its_owner_cancelled_is_not_started_by_a_card(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    account = ready(shop, card="pm_card_authenticationRequired")
+    spend(shop, account, "2")
+    shop.work()
+    (waiting,) = shop.payments.purchases(account, limit=5)
+    shop.payments.cancel(account, waiting.id)
+    shop.work()
+    replace_card(shop, account)
+
+    shop.payments.handlers()["cards.changed"](msgspec.structs.replace(shop.job(), payload={"account": account}))
+    shop.work()
+
+    assert setting(shop, account).paused == "cancelled"
+    assert shop.states() == ["void"]
+
+
+def test_credits_taken_back_lead_to_a_refill_like_a_call(shop: Shop) -> None:
+    account = ready(shop)
+
+    correction = Adjust(
+        wallet=wallet_of(account), key="a", lot=LotId(shop.ids.mint("lot")), amount=-parse("2"), reason="correction"
+    )
+    shop.ledger.run(correction)
+    shop.work()
+
+    assert balance(shop, account) == parse("69")
+    assert shop.payments.refills.refills(account, limit=1)[0].trigger == "lowered"
+
+
 def test_a_bank_that_wants_to_confirm_is_asked_once_and_confirming_ends_in_credits(sqlite_shop: Shop) -> None:
     """Trap 10: 24 further triggers leave one open invoice and one mail."""
     shop = sqlite_shop
@@ -432,28 +444,3 @@ def test_a_purchase_and_a_refill_at_the_same_moment_are_one_charge_each_or_one(s
 
     assert len(shop.charges()) == 1, "either lifts the balance for the other"
     shop.check()
-
-
-def again(shop: Shop, seconds: int) -> None:
-    """Let time pass, then have everything that waited look again."""
-    shop.pass_time(seconds)
-    shop.payments.handlers()["refills.sweep"](shop.job())
-    shop.work()
-
-
-def no_card(account: AccountId, *, card: str | None) -> Payer:
-    raise BillingIncomplete(missing="card")
-
-
-def replace_card(shop: Shop, account: AccountId) -> None:
-    payer = shop.payers.payers[account]
-    method = shop.sandbox.client.v1.payment_methods.attach("pm_card_visa", {"customer": payer.customer})
-    shop.payers.payers[account] = Payer(
-        customer=payer.customer,
-        card=method.id,
-        card_name="Visa •••• 4242",
-        card_country="DE",
-        email=payer.email,
-        locale="en",
-        country="DE",
-    )

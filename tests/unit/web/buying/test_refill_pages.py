@@ -113,3 +113,18 @@ async def test_a_paused_rule_says_why_and_resumes_at_a_click(shop) -> None:
 
     page = await shop.browser.get("/billing")
     assert "Auto-refill is paused." not in words(page.text)
+
+
+async def test_a_new_card_ends_the_pause_without_a_click(shop) -> None:
+    await shop.ready(number="4000000000000341")
+    give(shop, "8.20")
+    await shop.post("/billing/refill", **FORM, charge_now="yes")
+    work(shop)
+
+    shop.paying.add_card("4242424242424242")
+    await shop.browser.get("/billing")  # where people come back to from the portal
+    work(shop)
+
+    page = await shop.browser.get("/billing")
+    assert "A new card €50.00 Added" in words(page.text)
+    assert "€58.20 Total used" in words(page.text)
