@@ -144,7 +144,10 @@ class App:
 
     def build(self) -> tuple[web.Front, Gateway]:
         """Return the HTTP side: what serves, and the gateway in it, which is started and stopped by the caller."""
-        gate = self.billing.spending_gate(GateRule(self.settings.gate)) if self.billing is not None else None
+        gate = None
+        if self.billing is not None and self.payments is not None:
+            rule = GateRule(self.settings.gate)
+            gate = self.billing.spending_gate(rule, explain=self.payments.refills.hints.explain)
         gateway = Gateway(
             ledger=self.ledger,
             accounts=self.accounts,

@@ -3,7 +3,22 @@
 Owns: which refusals end once somebody has bought credits or passed the gate. Refuses to know: how answers are written.
 """
 
-from ileen.base.errors import DebtLimitReached, GateClosed, IleenError, InsufficientCredits
+from ileen.base.errors import (
+    DebtLimitReached,
+    GateClosed,
+    IleenError,
+    InsufficientCredits,
+    TooManyCalls,
+    Unavailable,
+)
+
+
+def retry_after_s(error: IleenError) -> int | None:
+    """Return after how many seconds the same request may succeed, for `Retry-After`; None if time is no remedy."""
+    if isinstance(error, (TooManyCalls, Unavailable)):
+        return 1
+    found = error.fields.get("retry_after_s")
+    return found if isinstance(found, int) else None
 
 
 def way_on(error: IleenError, *, buy_url: str | None) -> dict[str, object]:

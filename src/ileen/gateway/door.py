@@ -90,6 +90,10 @@ class SpendingGate(Form):
         """Let an account pass, or say what is missing. Blocks. Raises: GateClosed."""
         ...
 
+    def refused(self, account: AccountId, error: InsufficientCredits) -> None:
+        """Complete the refusal of a wallet that is short. Blocks. Raises: GateClosed instead."""
+        ...
+
 
 class Gateway:
     """The prepaid proxy. Start it in the loop that serves it. Without a `gate`, whoever has credits may spend them."""
@@ -247,9 +251,9 @@ class Gateway:
             await asyncio.to_thread(gate.demand, account)
         try:
             return await self._authorize(ask, settlement, tariff, provider)
-        except InsufficientCredits:
+        except InsufficientCredits as error:
             if gate is not None:
-                await asyncio.to_thread(gate.demand, account)
+                await asyncio.to_thread(gate.refused, account, error)
             raise
 
     async def _authorize(self, ask: Ask, settlement: Settlement, tariff: Tariff, provider: Provider) -> int | None:

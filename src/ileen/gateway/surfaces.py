@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ileen.base.errors import GateClosed, IleenError, InsufficientCredits, TooManyCalls
-from ileen.base.way_on import way_on
+from ileen.base.errors import GateClosed, IleenError, InsufficientCredits
+from ileen.base.way_on import retry_after_s, way_on
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -129,8 +129,8 @@ def error_body(protocol: Protocol, error: IleenError, *, call: str | None, buy_u
 def error_headers(error: IleenError) -> list[tuple[bytes, bytes]]:
     """Return the headers a refusal needs besides its body."""
     headers = [(b"content-type", b"application/json")]
-    if isinstance(error, TooManyCalls):
-        headers.append((b"retry-after", b"1"))
+    if (after_s := retry_after_s(error)) is not None:
+        headers.append((b"retry-after", str(after_s).encode()))
     return headers
 
 

@@ -93,6 +93,12 @@ def enqueue(
     return connection.execute(select(table.c.id).where(table.c.kind == kind, table.c.key == key, _OPEN)).scalar_one()
 
 
+def is_open(connection: Connection, *, kind: str, key: str) -> bool:
+    """Tell whether a job of this kind and key waits or runs."""
+    query = select(table.c.id).where(table.c.kind == kind, table.c.key == key, _OPEN)
+    return connection.execute(query).first() is not None
+
+
 def ready_row(id_: str, *, kind: str, key: str, payload: dict[str, str], now: Instant) -> BulkRow:
     """Return a job as a row for `UNLESS_OPEN`: for whoever writes in bulk, outside of an SQLAlchemy transaction.
 

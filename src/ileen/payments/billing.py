@@ -14,7 +14,7 @@ from ileen.accounts import Accounts
 from ileen.accounts.audit import SYSTEM
 from ileen.accounts.means import Means
 from ileen.base.clock import Clock
-from ileen.base.errors import BillingIncomplete
+from ileen.base.errors import BillingIncomplete, InsufficientCredits
 from ileen.base.ids import AccountId, Ids
 from ileen.ledger import Ledger
 from ileen.payments import tax, vat_ids
@@ -135,9 +135,11 @@ class Billing:
         """Return where an account stands at the billing gate."""
         return self._gates.gate(account)
 
-    def spending_gate(self, rule: GateRule) -> SpendingGate:
+    def spending_gate(
+        self, rule: GateRule, *, explain: Callable[[AccountId, InsufficientCredits], None] | None = None
+    ) -> SpendingGate:
         """Return the gate in front of everything that spends credits; a process has one, since it remembers."""
-        return SpendingGate(self._gates, rule, url=self._gate_url)
+        return SpendingGate(self._gates, rule, url=self._gate_url, explain=explain)
 
     # For purchases -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ G2  bonus credits do not open the gate: they were given, nothing was set up. Whe
     is the operator's choice (`GateRule`).
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final
@@ -83,10 +83,18 @@ class SpendingGate:
     """The gate in front of everything that spends credits: model calls, holds, charges. Thread-safe.
 
     `url` is the page where the missing step is done. An account known to have passed is not looked up again (G1).
+    `explain` adds to the refusal of who is short what is on its way.
     """
 
-    def __init__(self, gates: Gates, rule: GateRule, *, url: str) -> None:
-        self._gates, self._rule, self._url = gates, rule, url
+    def __init__(
+        self,
+        gates: Gates,
+        rule: GateRule,
+        *,
+        url: str,
+        explain: Callable[[AccountId, InsufficientCredits], None] | None = None,
+    ) -> None:
+        self._gates, self._rule, self._url, self._explain = gates, rule, url, explain
         self._passed: set[AccountId] = set()
 
     def lets_in(self, account: AccountId) -> bool:
@@ -109,6 +117,12 @@ class SpendingGate:
             self.demand(account)
         try:
             yield
-        except (InsufficientCredits, DebtLimitReached):
-            self.demand(account)
+        except (InsufficientCredits, DebtLimitReached) as error:
+            self.refused(account, error)
             raise
+
+    def refused(self, account: AccountId, error: InsufficientCredits | DebtLimitReached) -> None:
+        """Complete the refusal of a wallet that is short, before it is passed on. Blocks. Raises: GateClosed."""
+        self.demand(account)
+        if self._explain is not None and isinstance(error, InsufficientCredits):
+            self._explain(account, error)

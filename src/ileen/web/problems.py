@@ -33,7 +33,7 @@ from ileen.base.errors import (
     TooLarge,
     Unavailable,
 )
-from ileen.base.way_on import way_on
+from ileen.base.way_on import retry_after_s, way_on
 from ileen.store.engine import is_transient
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -128,8 +128,8 @@ def respond(error: IleenError, *, headers: Mapping[str, str] | None = None) -> R
     extra = dict(headers or {})
     if isinstance(error, KeyInvalid):
         extra["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Unavailable):
-        extra["Retry-After"] = "1"
+    if (after_s := retry_after_s(error)) is not None:
+        extra["Retry-After"] = str(after_s)
     return Response(encode(error), status_code=error.status, media_type=MEDIA_TYPE, headers=extra)
 
 

@@ -35,9 +35,11 @@ from ileen.payments.machine import Machine
 from ileen.payments.model import Alarm, Notify
 from ileen.payments.purchases import Purchases
 from ileen.payments.refills import book
+from ileen.payments.refills.hints import Hints
 from ileen.payments.refills.model import (
     BY_CARD,
     CONSENT_VERSION,
+    LOOK,
     Consent,
     Pause,
     Refill,
@@ -50,8 +52,6 @@ from ileen.payments.refills.rules import Facts, Verdict, decide
 from ileen.payments.rules import Record
 from ileen.store.engine import Database
 
-LOOK: Final = "refills.look"
-"""The kind of job that decides without a call having asked for it: after a save, a resume, a wait."""
 SWEEP: Final = "refills.sweep"
 SWEEP_EVERY_S: Final = 10
 
@@ -81,6 +81,7 @@ class Refills:
         self._database, self._accounts = database, accounts
         self._purchases, self._machine, self._policy = purchases, machine, policy
         self._clock, self._ids, self._notify, self._alarm = clock, ids, notify, alarm
+        self.hints = Hints(database)
 
     # The rule ----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,9 @@ CAP_MAX: Final = 5_000_000
 CONSENT_VERSION: Final = "2026-11"
 """Names the wording people agree to; a new wording takes a new one, and asks again at the next save."""
 
+LOOK: Final = "refills.look"
+"""The kind of job that decides without a call having asked for it: after a save, a resume, a wait."""
+
 __all__ = ["CENTS_MAX", "CENTS_MIN"]
 
 

@@ -134,7 +134,7 @@ async def shop(paying: Paying, prices: Prices, gate_rule: GateRule) -> AsyncIter
         database=paying.database,
         payments=payments,
         billing=paying.billing,
-        gate=paying.billing.spending_gate(gate_rule),
+        gate=paying.billing.spending_gate(gate_rule, explain=payments.refills.hints.explain),
         country_header="cf-ipcountry",
     )
     _, secret = paying.accounts.create_key(

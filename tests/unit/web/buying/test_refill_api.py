@@ -86,3 +86,20 @@ async def test_a_key_without_the_scope_cannot_change_the_rule(shop) -> None:
         await shop.http.post("/v1/auto-refill/resume", headers=key),
     ):
         assert answer.json()["code"] == "forbidden"
+
+
+async def test_a_hold_refused_while_a_refill_is_under_way_says_when_to_try_again(shop) -> None:
+    await shop.ready()
+    shop.paying.fund("30.00")
+    await shop.http.put("/v1/auto-refill", json=RULE)
+    await shop.http.post("/v1/charges", json={"amount": "20.00"})
+
+    refused = await shop.http.post("/v1/holds", json={"amount": "25.00"})
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (402, "5")
+    problem = refused.json()
+    assert (problem["code"], problem["refill"]) == (
+        "insufficient_credits",
+        {"amount": "50.00", "state": "under_way"},
+    )
+    assert "try again in 5 seconds" in problem["detail"]
