@@ -27,7 +27,8 @@ KEY = RSAKey.generate_key(2048, {"kid": "1", "use": "sig", "alg": "RS256"})
 class Server:
     """An honest provider: codes are issued for a way, exchanged once, with PKCE and client secret checked.
 
-    `claims` are added to every ID token, `key` and `header` sign it: levers to make it dishonest.
+    `claims` are added to every ID token, `key` and `header` sign it: levers to make it dishonest. `silent` makes it
+    answer no code.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -37,6 +38,7 @@ class Server:
         self.header: dict[str, Any] = {"alg": "RS256", "kid": "1"}
         self.codes: dict[str, dict[str, str]] = {}
         self.issuer = ""
+        self.silent = False
 
     def authorize(self, way: str, **person: Any) -> tuple[str, str]:
         """Sign somebody in at the provider; return state and code as the browser would bring them back."""
@@ -87,6 +89,9 @@ def serving(made: Server) -> Iterator[Server]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
+            if made.silent:
+                self.answer({}, 503)
+                return
             token = made.token({name: values[0] for name, values in parse_qs(body).items()})
             self.answer(token or {"error": "invalid_grant"}, 200 if token else 400)
 

@@ -44,10 +44,21 @@ _log = structlog.get_logger()
 
 
 class App:
-    """The rooms of one process, started together. `open` it, use it, `close` it."""
+    """The rooms of one process, started together. `open` it, use it, `close` it.
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> None:
+    `inbox_url` is the offline inbox, where one takes the place of a mail server.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        inbox_url: str | None = None,
+    ) -> None:
         self.settings = settings
+        self.inbox_url = inbox_url
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or RandomIds(self.clock)
         self.prices = Prices.load(
@@ -118,9 +129,9 @@ class App:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, settings: Settings) -> Generator[Self]:
+    def open(cls, settings: Settings, *, inbox_url: str | None = None) -> Generator[Self]:
         """Open a migrated, started application for a block, and close it after."""
-        app = cls(settings)
+        app = cls(settings, inbox_url=inbox_url)
         app.database.migrate()
         app.ledger.start()
         try:
@@ -171,6 +182,7 @@ class App:
             payments=self.payments,
             gate=gate,
             country_header=self.settings.country_header,
+            inbox_url=self.inbox_url,
         )
         return front, gateway
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, insert, select, update
 from ileen.accounts import persons
 from ileen.accounts.form import check_all, check_text, check_time_zone
 from ileen.accounts.means import Means
-from ileen.accounts.paces import take_invitation
+from ileen.accounts.paces import take_acceptance, take_invitation
 from ileen.accounts.passwords import check_password, hash_password
 from ileen.accounts.persons import NewPerson
 from ileen.accounts.sessions import Sessions, sessions_in
@@ -168,9 +168,11 @@ class Members:
     ) -> str:
         """Join an account as a new person, whose address the link has proved; return their first session's token.
 
-        Raises: LinkInvalid (also if the address has a person by now), RequestInvalid.
+        Raises: LinkInvalid (also if the address has a person by now), RequestInvalid, TooManyAttempts.
         """
         invited = self.look(token)
+        with self._means.database.write() as connection:
+            take_acceptance(connection, self._find(connection, token).id, now=self._means.clock.now())
         own_words = (invited.email, name)
         check_all(
             lambda: check_text(name, field="name"),

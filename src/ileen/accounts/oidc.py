@@ -97,6 +97,8 @@ class Oidc:
             raise IdentityRefused(reason="this sign-in has expired or was not begun here")
         if flow.person_id is not None and (signed is None or signed.person.id != flow.person_id):
             raise IdentityRefused(reason="somebody else has signed in meanwhile")
+        if not code:
+            raise IdentityRefused(reason="the provider gave no code")
         identity = self._client.identify(code, redirect_uri=redirect_uri, nonce=flow.nonce, verifier=flow.verifier)
         if flow.person_id is not None:
             self._connect(identity, flow.person_id)

@@ -24,6 +24,7 @@ _MAIL_NETWORK: Final = Pace(name="mail_network", burst=30, every_s=60)
 _MAIL_ADDRESS: Final = Pace(name="mail_address", burst=12, every_s=600)
 _MAIL_KNOWN: Final = Pace(name="mail_known", burst=5, every_s=120)
 _INVITATIONS: Final = Pace(name="invitation", burst=20, every_s=120)
+_ACCEPTANCES: Final = Pace(name="acceptance", burst=10, every_s=30)
 
 
 def take_sign_in(connection: Connection, email: str, visitor: Visitor, *, known: bool, now: Instant) -> None:
@@ -58,3 +59,8 @@ def take_mail(connection: Connection, email: str, visitor: Visitor, *, known: bo
 def take_invitation(connection: Connection, account_id: str, *, now: Instant) -> None:
     """Count an invitation sent by an account. Raises: TooManyAttempts."""
     take(connection, _INVITATIONS, of=account_id, now=now)
+
+
+def take_acceptance(connection: Connection, invitation_id: str, *, now: Instant) -> None:
+    """Count a try to join by an invitation, each of which hashes a password. Raises: TooManyAttempts."""
+    take(connection, _ACCEPTANCES, of=invitation_id, now=now)

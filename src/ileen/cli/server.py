@@ -52,7 +52,8 @@ def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with _listening(settings) as listener, children(wanted(settings)) as sandbox:
         settings = connect(_reachable(settings, listener), sandbox)
-        with App.open(settings) as app:
+        inbox_url = sandbox[INBOX]["url"] if INBOX in sandbox else None
+        with App.open(settings, inbox_url=inbox_url) as app:
             demo = _demo(app, settings.data_dir / "demo.json")
             url = _url(listener)
             facts = {
@@ -63,7 +64,7 @@ def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # 
                 "account_id": demo.account,
                 "sandbox_llm_url": sandbox[LLM]["url"] if LLM in sandbox else None,
                 "sandbox_stripe_url": sandbox[STRIPE]["url"] if STRIPE in sandbox else None,
-                "sandbox_inbox_url": sandbox[INBOX]["url"] if INBOX in sandbox else None,
+                "sandbox_inbox_url": inbox_url,
             }
             _run(app, listener, lambda: print_json(facts) if as_json else _welcome(facts))
 

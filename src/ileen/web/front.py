@@ -127,6 +127,7 @@ def build(
     payments: Payments | None = None,
     gate: SpendingGate | None = None,
     country_header: str = "",
+    inbox_url: str | None = None,
 ) -> Front:
     """Put the application together. The ledger and the gateway are started and stopped by the caller."""
     house = House(
@@ -147,6 +148,7 @@ def build(
         payments=payments,
         gate=gate,
         country_header=country_header,
+        inbox_url=inbox_url,
     )
     return Front(api=build_api(house), pages=site.build(house), gateway=gateway, cors=Cors(people.hosts), ids=ids)
 

@@ -38,7 +38,7 @@ class House(Struct, frozen=True, kw_only=True):
     `public_url` is where people reach us, without a slash at the end; `proxies` how many of ours stand before us,
     `brand` the name people know us by. `payments`, `billing` and `gate`, which stands before spending, are None where
     no Stripe key is set: nothing can be bought there. `country_header` is where a proxy of ours names the country of
-    an address.
+    an address, `inbox_url` where the offline inbox shows the mails that this server does not send.
     """
 
     database: Database
@@ -58,6 +58,7 @@ class House(Struct, frozen=True, kw_only=True):
     payments: Payments | None = None
     gate: SpendingGate | None = None
     country_header: str = ""
+    inbox_url: str | None = None
 
 
 class Caller(Struct, frozen=True, kw_only=True):

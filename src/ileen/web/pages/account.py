@@ -92,7 +92,8 @@ def change_password(visit: Visit) -> Response:
     except SignInFailed:
         return _profile(visit, {"current": visit.text("field.password.wrong")}, status=422)
     except (RequestInvalid, TooManyAttempts) as error:
-        return _profile(visit, errors_of(visit, error, at="current"), status=error.status)
+        asked = "current" if visit.person.person.has_password else "password"  # the field that the form has
+        return _profile(visit, errors_of(visit, error, at=asked), status=error.status)
     visit.keep_session(session)
     return visit.redirect("/account/profile", flash="reset.done")
 

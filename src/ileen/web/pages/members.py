@@ -104,8 +104,8 @@ def accept(visit: Visit) -> Response:
             time_zone=ZONES.get(visit.locale, "UTC"),
             visitor=visit.visitor,
         )
-    except RequestInvalid as error:
-        return _invitation_form(visit, errors_of(visit, error), status=422)
+    except (RequestInvalid, TooManyAttempts) as error:
+        return _invitation_form(visit, errors_of(visit, error, at="password"), status=error.status)
     visit.keep_session(session)
     return visit.redirect("/", flash="invite.joined")
 

@@ -139,7 +139,7 @@ def begin_provider(visit: Visit) -> Response:
             redirect_uri=_redirect_uri(visit), return_path=back, visitor=visit.visitor, signed=visit.signed
         )
     except IdentityProviderFailed:
-        return _provider_failed(visit, oidc)
+        return _provider_away(visit, oidc)
     return visit.leave(way)
 
 
@@ -159,8 +159,10 @@ def finish_provider(visit: Visit) -> Response:
     except IdentityUnconnected:
         sentence = visit.text("sign_in.provider.unconnected", provider=oidc.name)
         return _form(visit, {"provider": sentence}, status=409)
-    except (IdentityRefused, IdentityProviderFailed):
-        return _provider_failed(visit, oidc)
+    except IdentityRefused:
+        return _provider_failed(visit, visit.text("sign_in.provider.failed", provider=oidc.name), status=403)
+    except IdentityProviderFailed:
+        return _provider_away(visit, oidc)
     if done.session is not None:
         visit.keep_session(done.session)
     return visit.redirect(done.return_path)
@@ -177,11 +179,15 @@ def _redirect_uri(visit: Visit) -> str:
     return f"{visit.house.public_url}/sign-in/provider/callback"
 
 
-def _provider_failed(visit: Visit, oidc: Oidc) -> Response:
-    sentence = visit.text("sign_in.provider.failed", provider=oidc.name)
+def _provider_away(visit: Visit, oidc: Oidc) -> Response:
+    """Answer that the provider does not, which is nobody's mistake and passes."""
+    return _provider_failed(visit, visit.text("sign_in.provider.away", provider=oidc.name), status=503)
+
+
+def _provider_failed(visit: Visit, sentence: str, *, status: int) -> Response:
     if visit.signed is not None:
-        return visit.render("error.html", status=403, sentence=sentence)
-    return _form(visit, {"provider": sentence}, status=403)
+        return visit.render("error.html", status=status, sentence=sentence)
+    return _form(visit, {"provider": sentence}, status=status)
 
 
 # Forms -----------------------------------------------------------------------------------------------------------

@@ -138,6 +138,22 @@ async def test_an_invitation_is_for_one_address_and_for_members_to_be(ours: Site
 
 
 @sqlite_only
+async def test_joining_is_slowed_per_invitation_and_not_locked(ours: Site, world) -> None:
+    """Whoever has the link could otherwise have a server hash passwords as fast as it can."""
+    ada = await ours.join()
+    browser = ours.browser()
+    form = await browser.open(await ours.invite(ada, BOB))
+
+    tries = [await browser.press(form, "Accept", name="Bob", password="short") for _ in range(11)]
+    world.clock.advance(30)
+    joined = await browser.press(form, "Accept", name="Bob", password=PASSWORD)
+
+    assert [page.status for page in tries] == [422] * 10 + [429]
+    assert tries[-1].errors == {"password": "Too many attempts. Wait 1 minute, or use a sign-in link."}
+    assert (joined.status, ours.count(schema.member)) == (200, 2)
+
+
+@sqlite_only
 async def test_an_invitation_taken_back_or_replaced_no_longer_opens(ours: Site, world) -> None:
     ada = await ours.join()
     first = await ours.invite(ada, BOB)
@@ -272,6 +288,19 @@ async def test_a_password_is_changed_with_the_old_one_and_ends_the_other_session
     assert (await ada.open("/account/profile")).url == "http://ileen/account/profile"
     assert (await other.open("/account/profile")).url.startswith("http://ileen/sign-in")
     assert (await ours.sign_in(password="another good one"))[1].status == 200
+
+
+@sqlite_only
+async def test_a_guesser_at_an_open_browser_is_slowed(ours: Site) -> None:
+    ada = await ours.join()
+    form = await ada.open("/account/profile")
+    asked = {"current": "not hers at all", "password": "another good one"}
+
+    tries = [await ada.press(form, "Save new password", **asked) for _ in range(11)]
+
+    assert [page.status for page in tries] == [422] * 10 + [429]
+    assert tries[-1].errors == {"current": "Too many attempts. Wait 1 minute, or use a sign-in link."}
+    assert (await ours.sign_in())[1].status == 200
 
 
 async def test_a_session_is_ended_from_another_browser(ours: Site) -> None:

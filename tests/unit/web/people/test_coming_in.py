@@ -1,8 +1,10 @@
 """Signing up, signing in, mailed links and new passwords, as somebody with a plain browser meets them."""
 
 import pytest
+from msgspec.structs import replace
 
 from ileen.store import schema
+from ileen.web.pages import site
 from people_site import ADA, BOB, PASSWORD, Site
 
 sqlite_only = pytest.mark.parametrize("engine", ["sqlite"])
@@ -92,6 +94,18 @@ async def test_too_many_mails_to_one_address_are_refused_beside_the_field(ours: 
 
 
 # Signing in ------------------------------------------------------------------------------------------------------
+
+
+@sqlite_only
+@pytest.mark.parametrize(("inbox", "links"), [(None, {}), ("http://127.0.0.1:9999", {"Open": "http://127.0.0.1:9999"})])
+async def test_the_offline_inbox_is_linked_only_where_there_is_one(ours: Site, world, inbox, links) -> None:
+    house = replace(world.house, inbox_url=inbox)
+    browser = Site(site.build(house), ours.url, ours.people, ours.database).browser()
+
+    page = await browser.press(await browser.open("/reset"), "Send", email=ADA)
+
+    assert page.status == 200
+    assert {said.split()[0]: href for said, href in page.links.items() if "inbox" in said} == links
 
 
 async def test_signing_in_leads_back_to_where_one_wanted_to_go(ours: Site) -> None:

@@ -133,7 +133,33 @@ async def test_a_provider_that_is_away_is_said_on_the_form(world) -> None:
 
     page = await browser.press(await browser.open("/sign-in"), "Continue with Example")
 
-    assert (page.status, list(page.errors)) == (403, ["provider"])
+    assert (page.status, list(page.errors)) == (503, ["provider"])
+    assert page.errors["provider"].startswith("Example cannot be reached at the moment. Nothing was changed.")
+
+
+async def test_a_provider_that_goes_away_between_button_and_answer_is_said(with_provider, server) -> None:
+    """The code was good; what cannot be reached is the place where it is exchanged."""
+    ada, stranger = await with_provider.join(), with_provider.browser()
+    connecting = server.authorize(await leave(ada, "/account/profile", "Connect Example"), **PERSON)
+    entering = server.authorize(await leave(stranger), **PERSON)
+    server.silent = True
+
+    pages = [await come_back(ada, *connecting), await come_back(stranger, *entering)]
+
+    assert [page.status for page in pages] == [503, 503]
+    assert all("Example cannot be reached at the moment. Nothing was changed." in page.text for page in pages)
+
+
+async def test_too_many_tries_of_a_first_password_are_said_at_the_field_that_is_there(with_provider, server) -> None:
+    """Who came by a provider has no old password to give, so no such field can carry the sentence."""
+    browser = with_provider.browser()
+    await sign_in(browser, server)
+    form = await browser.open("/account/profile")
+
+    tries = [await browser.press(form, "Save new password", password="short") for _ in range(11)]
+
+    assert [page.status for page in tries] == [422] * 10 + [429]
+    assert tries[-1].errors == {"password": "Too many attempts. Wait 1 minute, or use a sign-in link."}
 
 
 async def test_without_a_provider_there_is_no_button_and_no_way(ours: Site) -> None:
