@@ -155,7 +155,9 @@ def _is_browser(scope: Scope) -> bool:
     return scope["method"] in {"GET", "HEAD"} and b"text/html" in accepts
 
 
-def _problem(closed: GateClosed) -> dict[str, str | int]:
+def _problem(closed: GateClosed) -> dict[str, object]:
+    """Return the document that the server itself answers with; its way on is the gate's page."""
+    way = {"buy_url": closed.url, "next": {"kind": "redirect", "url": closed.url, "id": None}} if closed.url else {}
     return {
         "type": "https://ileen.dev/errors/gate_closed",
         "title": "Billing is not set up",
@@ -164,6 +166,7 @@ def _problem(closed: GateClosed) -> dict[str, str | int]:
         "detail": f"Billing is not set up yet. Missing: {closed.step}.",
         "step": closed.step,
         "gate_url": closed.url,
+        **way,
     }
 
 
@@ -173,7 +176,7 @@ async def _redirect(send: Send, url: str) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer(send: Send, status: int, problem: dict[str, str | int]) -> None:
+async def _answer(send: Send, status: int, problem: dict[str, object]) -> None:
     body = json.dumps({"status": status, **problem}).encode()
     headers = [
         (b"content-type", b"application/problem+json"),

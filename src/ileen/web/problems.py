@@ -53,6 +53,17 @@ SCHEMA: Final[dict[str, Any]] = {
         "code": {"type": "string", "description": "The stable code to branch on; see the error reference."},
         "detail": {"type": "string", "description": "What happened this time, in a sentence for people."},
         "request_id": {"type": "string", "description": "Quote it to support; also in `Ileen-Request-Id`."},
+        "buy_url": {"type": "string", "description": "The page where credits are bought, if buying helps."},
+        "next": {
+            "type": "object",
+            "description": "What to do, if anything helps: send the person to `url`, or to support.",
+            "required": ["kind"],
+            "properties": {
+                "kind": {"enum": ["redirect", "contact"]},
+                "url": {"type": ["string", "null"]},
+                "id": {"type": ["string", "null"]},
+            },
+        },
         "fields": {
             "type": "array",
             "description": "For `request_invalid`: what is wrong with which field.",

@@ -113,6 +113,7 @@ async def test_another_total_than_the_quoted_one_is_asked_about_again(shop) -> N
 
     assert (answer.status_code, answer.json()["code"]) == (409, "quote_changed")
     assert answer.json()["quote"]["total"] == "29.75"
+    assert answer.json()["next"]["url"] == answer.json()["buy_url"]
     assert shop.charges() == []
 
 
@@ -120,6 +121,7 @@ async def test_without_a_country_nothing_is_quoted(shop) -> None:
     answer = await shop.http.post("/v1/quotes", json={"amount": "25"})
 
     assert (answer.status_code, answer.json()["code"]) == (409, "billing_incomplete")
+    assert answer.json()["next"] == {"kind": "redirect", "url": answer.json()["buy_url"], "id": None}
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ async def test_the_middleware_lets_in_behind_the_gate_only(shop, served) -> None
     assert (closed.status_code, closed.headers["location"]) == (303, "http://ileen/gate")
     api = await browser.post("/design", headers=page)
     assert (api.status_code, api.json()["code"], api.json()["step"]) == (402, "gate_closed", "payment_method")
+    assert api.json()["next"] == {"kind": "redirect", "url": "http://ileen/gate", "id": None}
+    assert api.json()["buy_url"] == "http://ileen/gate"
     assert api.headers["content-type"] == "application/problem+json"
     for path in ("/sign-in", "/assets/app.css"):
         assert (await browser.get(path)).text == "inside"
