@@ -44,7 +44,9 @@ def ready(shop: Shop, *, card: str = "pm_card_visa", credits_: str = "21.00", **
 
 def save(shop: Shop, account: AccountId, *, charge_now: bool = False, **terms: Any) -> Setting:
     wanted = Terms(**{"enabled": True, "threshold": 2000, "amount": 5000, **terms})
-    return shop.payments.refills.save(account, wanted, consent=CONSENT, by="mem_1", locale="en", charge_now=charge_now)
+    return shop.payments.refills.save(
+        account, wanted, consent=CONSENT, by="mem_1", locale="en", charge_now=charge_now, accept_chain=True
+    )
 
 
 def balance(shop: Shop, account: AccountId) -> int:

@@ -370,6 +370,13 @@ class RefillChargesNow(Conflict):
     sentence = "The balance is already at or below the threshold: saving charges {amount} EUR before tax now."
 
 
+class RefillChains(Conflict):
+    """One refill may not lift the balance above the threshold, and no cap is set. Say so, set one, or refill more."""
+
+    code, title = "refill_chains", "Many refills in a row"
+    sentence = "One refill of {amount} EUR may not be enough: it can take {refills} in a row, {total} EUR before tax."
+
+
 class ConsentOutdated(Conflict):
     """The consent names another wording than the present one, `version`: show that one and ask again."""
 

@@ -16,7 +16,7 @@ from ileen.base.errors import RequestInvalid
 from ileen.base.ids import RefillId, body, is_id
 from ileen.base.money import write
 from ileen.payments.amounts import read_euros, write_cents
-from ileen.payments.refills.model import CONSENT_VERSION, Consent, Refill, Setting, Terms
+from ileen.payments.refills.model import CONSENT_VERSION, Consent, Refill, Setting, Terms, chain_of
 from ileen.web.buying import Cursor, payments_of
 from ileen.web.house import Caller, House, InHouse, needs
 from ileen.web.models import Moment, Request
@@ -46,6 +46,14 @@ class PauseView(BaseModel):
     at: Moment
 
 
+class ChainView(BaseModel):
+    """A warning: lifting an empty wallet above the threshold takes this many charges in a row."""
+
+    refills: int = Field(examples=[101])
+    total: Euros
+    enough: Euros | None = Field(description="With this amount one would do; null if none within the limits does.")
+
+
 class RefillSettingView(BaseModel):
     """The rule. `waits_until`: it was due and could not be, for the cap or a limit; it decides again then."""
 
@@ -54,6 +62,7 @@ class RefillSettingView(BaseModel):
     amount: Euros | None
     cap: Euros | None
     month: Euros = Field(description="What was refilled this month, before tax.")
+    chain: ChainView | None = Field(description="Set if one refill may not be enough.")
     paused: PauseView | None
     waits_until: Moment | None
     consent: ConsentView
@@ -76,6 +85,7 @@ class RefillSettingRequest(Request):
     cap: Amount | None = Field(None, description="At most per calendar month, before tax; at least one `amount`.")
     consent: Annotated[str, StringConstraints(max_length=40)] | None = None
     charge_now: bool = Field(default=False, description="Needed if the balance is low already: saving charges at once.")
+    accept_chain: bool = Field(default=False, description="Needed for an `amount` up to `threshold` without `cap`.")
     language: Language | None = Field(None, description="The language of the wording that was shown.")
 
 
@@ -112,7 +122,8 @@ def write_auto_refill(request: RefillSettingRequest, house: InHouse, caller: Kee
     """Save the rule; the account is mailed. Turning it off needs no consent.
 
     If the balance is at or below the threshold already, saving charges at once: it is refused with
-    `refill_charges_now` unless `charge_now` says that this is wanted. Saving ends a pause.
+    `refill_charges_now` unless `charge_now` says that this is wanted. A rule without `cap` whose `amount` may have to
+    be charged many times in a row is refused with `refill_chains` unless `accept_chain` says so. Saving ends a pause.
     """
     refills = payments_of(house).refills
     terms = Terms(
@@ -124,7 +135,13 @@ def write_auto_refill(request: RefillSettingRequest, house: InHouse, caller: Kee
     locale = request.language or _locale(house, caller)
     consent = Consent(version=request.consent or "", text=consent_text(house, locale))
     saved = refills.save(
-        caller.account, terms, consent=consent, by=caller.actor, locale=locale, charge_now=request.charge_now
+        caller.account,
+        terms,
+        consent=consent,
+        by=caller.actor,
+        locale=locale,
+        charge_now=request.charge_now,
+        accept_chain=request.accept_chain,
     )
     return _view(house, caller, saved)
 
@@ -168,10 +185,19 @@ def _view(house: House, caller: Caller, of: Setting | None) -> RefillSettingView
         amount=None if of is None else write_cents(of.amount),
         cap=None if of is None or of.cap is None else write_cents(of.cap),
         month=write_cents(month),
+        chain=None if of is None else _chain_view(of),
         paused=paused,
         waits_until=waits_until,
         consent=ConsentView(version=CONSENT_VERSION, text=consent_text(house, locale)),
     )
+
+
+def _chain_view(of: Setting) -> ChainView | None:
+    chain = chain_of(of.threshold, of.amount)
+    if chain is None:
+        return None
+    enough = None if chain.enough is None else write_cents(chain.enough)
+    return ChainView(refills=chain.refills, total=write_cents(chain.total), enough=enough)
 
 
 def trigger_name(of: Refill) -> str:

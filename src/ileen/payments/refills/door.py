@@ -21,6 +21,7 @@ from ileen.base.errors import (
     CountryNotSold,
     IleenError,
     LocationInvalid,
+    RefillChains,
     RefillChargesNow,
     RefillNotSet,
     TerritoryNotSold,
@@ -47,6 +48,7 @@ from ileen.payments.refills.model import (
     RefillState,
     Setting,
     Terms,
+    chain_of,
 )
 from ileen.payments.refills.rules import Facts, Verdict, decide
 from ileen.payments.rules import Record
@@ -97,17 +99,26 @@ class Refills:
             return book.month_total(connection, account, now=self._clock.now(), zone=zone)
 
     def save(
-        self, account: AccountId, terms: Terms, *, consent: Consent, by: str, locale: str, charge_now: bool = False
+        self,
+        account: AccountId,
+        terms: Terms,
+        *,
+        consent: Consent,
+        by: str,
+        locale: str,
+        charge_now: bool = False,
+        accept_chain: bool = False,
     ) -> Setting:
         """Save the rule, keep the consent to it, and have it mailed. Saving ends a pause.
 
-        Raises: AmountInvalid; for a rule that is on: ConsentOutdated, BillingIncomplete without a card,
-        RefillChargesNow if the balance is low already and `charge_now` does not say that this is wanted.
+        Raises: AmountInvalid; for a rule that is on: ConsentOutdated, BillingIncomplete without a card, RefillChains
+        if it may charge many times in a row, has no cap and `accept_chain` does not say that this is wanted,
+        RefillChargesNow if the balance is low already and `charge_now` does not say so.
         """
-        terms.check()
-        if terms.enabled:
+        if terms.check().enabled:
             if consent.version != CONSENT_VERSION:
                 raise ConsentOutdated(version=CONSENT_VERSION)
+            _check_chain(terms, accept_chain=accept_chain)
             self._purchases.payer(account)
         now = self._clock.now()
         fresh = Setting(account_id=account, version=0, updated_at=now, **msgspec.structs.asdict(terms))
@@ -365,6 +376,15 @@ class Refills:
 
 class _Changed(Exception):  # not for callers: it makes the decision, or the job, start again
     """Something was not as before when the attempt was to be recorded."""
+
+
+def _check_chain(terms: Terms, *, accept_chain: bool) -> None:
+    chain = chain_of(terms.threshold, terms.amount)
+    if chain is None or terms.cap is not None or accept_chain:
+        return
+    enough = None if chain.enough is None else write_cents(chain.enough)
+    amounts = {"amount": write_cents(terms.amount), "total": write_cents(chain.total), "enough": enough}
+    raise RefillChains(refills=chain.refills, **amounts)
 
 
 def _written(terms: Terms) -> dict[str, str]:

@@ -14,6 +14,8 @@ THRESHOLD_MIN: Final = 1_000
 THRESHOLD_MAX: Final = 500_000
 CAP_MAX: Final = 5_000_000
 """EUR 50,000 a month: more than a rule that charges at most EUR 500 at a time is for."""
+_ROUND: Final = 500
+"""Amounts that are suggested are multiples of EUR 5."""
 CONSENT_VERSION: Final = "2026-11"
 """Names the wording people agree to; a new wording takes a new one, and asks again at the next save."""
 
@@ -57,6 +59,26 @@ class Terms(Struct, frozen=True, kw_only=True):
             reason = f"choose at least the amount of one refill and at most EUR {write_cents(CAP_MAX)}"
             raise AmountInvalid(field="cap", reason=reason)
         return self
+
+
+class Chain(Struct, frozen=True, kw_only=True):
+    """How often a rule may charge in a row: `refills` times, `total` cents before tax, to lift an empty wallet.
+
+    `enough` is an amount with which one refill would do; None if no amount within the limits does.
+    """
+
+    refills: int
+    total: int
+    enough: int | None
+
+
+def chain_of(threshold: int, amount: int) -> Chain | None:
+    """Return what it takes to lift an empty wallet above the threshold, None if one refill does. All in cents."""
+    if amount > threshold:
+        return None
+    refills = threshold // amount + 1
+    enough = (threshold // _ROUND + 1) * _ROUND
+    return Chain(refills=refills, total=refills * amount, enough=enough if enough <= CENTS_MAX else None)
 
 
 class Consent(Struct, frozen=True, kw_only=True):

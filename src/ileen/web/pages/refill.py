@@ -13,12 +13,22 @@ from ileen.base.errors import (
     AmountInvalid,
     BillingIncomplete,
     IleenError,
+    RefillChains,
     RefillChargesNow,
     RefillNotSet,
 )
 from ileen.base.money import write
 from ileen.payments.amounts import CENTS_MAX, CENTS_MIN, write_cents
-from ileen.payments.refills.model import CAP_MAX, CONSENT_VERSION, THRESHOLD_MAX, THRESHOLD_MIN, Consent, Refill, Terms
+from ileen.payments.refills.model import (
+    CAP_MAX,
+    CONSENT_VERSION,
+    THRESHOLD_MAX,
+    THRESHOLD_MIN,
+    Consent,
+    Refill,
+    Terms,
+    chain_of,
+)
 from ileen.web import wording
 from ileen.web.buying import payments_of
 from ileen.web.pages.buy import read_euros_typed
@@ -64,7 +74,10 @@ def save(visit: Visit) -> Response:
             by=caller.actor,
             locale=visit.locale,
             charge_now=visit.field("charge_now") == "yes",
+            accept_chain=visit.field("accept_chain") == "yes",
         )
+    except RefillChains:
+        return _warn(visit, terms)
     except RefillChargesNow:
         return _ask(visit, terms)
     except BillingIncomplete:
@@ -95,6 +108,7 @@ def section(visit: Visit) -> dict[str, Any]:
         "paused": None,
         "waits": None,
         "confirm": _parked(visit),
+        "chain": _chain(visit, of.threshold, of.amount) if of is not None and is_on else [],
         "labels": {name: _label(visit, name) for name in ("threshold", "amount")},
         "consent": consent_text(visit.house, locale),
         "version": CONSENT_VERSION,
@@ -147,11 +161,35 @@ def _ask(visit: Visit, terms: Terms) -> Response:
         threshold=catalogue.money(locale, terms.threshold),
         total=total,
     )
-    fields = ("enabled", "consent", "refill_threshold", "refill_amount", "refill_cap")
-    kept = {name: visit.field(name) for name in fields}
-    return visit.render(
-        "refill_now.html", status=409, said=said, kept=kept, pay=visit.text("refill.now.pay", total=total)
-    )
+    pay = visit.text("refill.now.pay", total=total)
+    return _again(visit, [said], button=pay, says="charge_now", note=visit.text("buy.refund"))
+
+
+def _warn(visit: Visit, terms: Terms) -> Response:
+    """Ask before a rule that may charge many times in a row is saved."""
+    button = visit.text("refill.chain.accept")
+    return _again(visit, _chain(visit, terms.threshold, terms.amount), button=button, says="accept_chain")
+
+
+def _again(visit: Visit, said: list[str], *, button: str, says: str, note: str | None = None) -> Response:
+    """Answer with what to know before saving, and a button that sends the form again and `says` yes to it."""
+    fields = ("enabled", "consent", "refill_threshold", "refill_amount", "refill_cap", "charge_now", "accept_chain")
+    kept = {name: visit.field(name) for name in fields if name in visit.form} | {says: "yes"}
+    return visit.render("refill_now.html", status=409, said=said, kept=kept, button=button, note=note)
+
+
+def _chain(visit: Visit, threshold: int, amount: int) -> list[str]:
+    """Return the warning of refills in a row, in sentences; none if one refill is enough."""
+    chain, locale, money = chain_of(threshold, amount), visit.locale, catalogue.money
+    if chain is None:
+        return []
+    amounts = {
+        "amount": money(locale, amount),
+        "threshold": money(locale, threshold),
+        "total": money(locale, chain.total),
+    }
+    said = [visit.text("refill.chain", count=chain.refills, **amounts)]
+    return said + ([visit.text("refill.chain.enough", amount=money(locale, chain.enough))] if chain.enough else [])
 
 
 def _read(visit: Visit) -> Terms:

@@ -9,7 +9,7 @@ from ileen.base.errors import AmountInvalid
 from ileen.base.ids import AccountId
 from ileen.base.money import parse
 from ileen.payments.refills.book import month_start, next_month_start
-from ileen.payments.refills.model import Pause, RefillPolicy, Setting, Terms
+from ileen.payments.refills.model import Pause, RefillPolicy, Setting, Terms, chain_of
 from ileen.payments.refills.rules import Facts, Verdict, after_failure, decide
 
 POLICY = RefillPolicy(hour_max=5, day_max=20)
@@ -110,6 +110,29 @@ def test_terms_are_refused_from_their_limits_on(terms: dict[str, Any], refused: 
     with pytest.raises(AmountInvalid) as error:
         wanted.check()
     assert refused == error.value.fields["field"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "amount", "refills", "enough"),
+    [
+        (2000, 2001, None, None),
+        (2000, 2000, 2, 2500),
+        (2000, 5000, None, None),
+        (2000, 1999, 2, 2500),
+        (50_000, 500, 101, None),
+        (500_000, 500, 1001, None),
+        (49_999, 10_000, 5, 50_000),
+    ],
+)
+def test_a_chain_is_what_lifts_an_empty_wallet_above_the_threshold(
+    threshold: int, amount: int, refills: int | None, enough: int | None
+) -> None:
+    chain = chain_of(threshold, amount)
+
+    assert (None if chain is None else chain.refills, None if chain is None else chain.enough) == (refills, enough)
+    if chain is not None:
+        assert (chain.refills - 1) * amount <= threshold < chain.total == chain.refills * amount
+        assert enough is None or chain_of(threshold, enough) is None
 
 
 def test_a_month_is_the_accounts_own() -> None:

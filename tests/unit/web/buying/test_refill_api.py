@@ -103,3 +103,20 @@ async def test_a_hold_refused_while_a_refill_is_under_way_says_when_to_try_again
         {"amount": "50.00", "state": "under_way"},
     )
     assert "try again in 5 seconds" in problem["detail"]
+
+
+async def test_a_rule_that_may_charge_many_times_in_a_row_is_saved_only_if_that_was_said_or_capped(shop) -> None:
+    await shop.ready()
+    shop.paying.fund("900.00")
+    rule = RULE | {"threshold": "500.00", "amount": "5.00"}
+
+    refused = await shop.http.put("/v1/auto-refill", json=rule)
+    capped = await shop.http.put("/v1/auto-refill", json=rule | {"cap": "50.00"})
+    accepted = await shop.http.put("/v1/auto-refill", json=rule | {"accept_chain": True})
+
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["refills"]) == (409, "refill_chains", 101)
+    assert (capped.status_code, accepted.status_code) == (200, 200)
+    assert accepted.json()["chain"] == {"refills": 101, "total": "505.00", "enough": None}
+    enough = await shop.http.put("/v1/auto-refill", json=RULE)
+    assert enough.json()["chain"] is None

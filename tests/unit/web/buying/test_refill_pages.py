@@ -128,3 +128,20 @@ async def test_a_new_card_ends_the_pause_without_a_click(shop) -> None:
     page = await shop.browser.get("/billing")
     assert "A new card €50.00 Added" in words(page.text)
     assert "€58.20 Total used" in words(page.text)
+
+
+async def test_charges_in_a_row_are_warned_of_before_the_rule_is_saved_and_after(shop) -> None:
+    await shop.ready()
+    give(shop, "100")
+    chained = FORM | {"refill_threshold": "30", "refill_amount": "10"}
+
+    asked = await shop.post("/billing/refill", **chained)
+    assert asked.status_code == 409
+    assert "from an empty balance it takes 4 charges in a row, €40.00 plus VAT" in words(asked.text)
+    assert "With €35.00 per refill, one charge is enough." in words(asked.text)
+    assert "Auto-refill is off." in words((await shop.browser.get("/billing")).text)
+    await shop.post("/billing/refill", **hidden(asked.text))
+
+    page = words((await shop.browser.get("/billing")).text)
+    assert "we charge €10.00 plus VAT to your default card" in page
+    assert "it takes 4 charges in a row" in page
