@@ -1,7 +1,7 @@
 """The server is killed between every two steps of a call, and of its first start; nothing is lost or done twice."""
 
 import contextlib
-import json
+import shutil
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from running import run, start, up, wallet
+from running import account_names, breaches, calls, start, up, wallet
 
 SHORT = {"ILEEN_CALL_TIMEOUT_S": "2", "ILEEN_HOLD_LIFETIME_S": "3"}
 BODY: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
@@ -28,6 +28,15 @@ STEPS = [
     "ledger.lane.committed:3",
     "gateway.call.captured",
 ]
+
+
+@pytest.fixture(scope="module")
+def started_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of a server that was started and stopped once, to be copied."""
+    data = tmp_path_factory.mktemp("started")
+    with up(data, **SHORT):
+        pass
+    return data
 
 
 def call_until_killed(data: Path, point: str, *, stream: bool) -> None:
@@ -48,27 +57,25 @@ def call_until_killed(data: Path, point: str, *, stream: bool) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize("point", STEPS)
 def test_a_call_killed_at_any_step_leaves_no_hold_and_no_double_charge(
-    tmp_path: Path, point: str, stream: bool
+    tmp_path: Path, started_before: Path, point: str, stream: bool
 ) -> None:
-    with up(tmp_path, **SHORT):
-        pass
+    shutil.copytree(started_before, tmp_path, dirs_exist_ok=True)
     call_until_killed(tmp_path, point, stream=stream)
 
     with up(tmp_path, **SHORT) as (facts, _):
         deadline = time.monotonic() + 30
         while Decimal(wallet(facts)["held"]) and time.monotonic() < deadline:
             time.sleep(0.2)
-        shown = wallet(facts)
+        shown, made = wallet(facts), calls(facts)
 
     assert Decimal(shown["held"]) == 0
     captured = point in {"ledger.lane.committed:3", "gateway.call.captured"}
-    calls = json.loads(run(tmp_path, "calls", "--json"))
     states = [] if point in STEPS[:2] else ["captured" if captured else "expired"]
-    assert [call["state"] for call in calls] == states
-    charged = sum(Decimal(call["charge"] or 0) for call in calls)
+    assert [call["state"] for call in made] == states
+    charged = sum(Decimal(call["charge"] or 0) for call in made)
     assert (charged > 0) == captured
     assert Decimal(shown["settled"]) == 20 - charged
-    assert json.loads(run(tmp_path, "audit", "--json"))["breaches"] == []
+    assert breaches(tmp_path) == []
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 4])
@@ -80,5 +87,5 @@ def test_a_first_start_killed_at_any_step_grants_the_demo_credits_once(tmp_path:
 
     with up(tmp_path) as (again, _):
         assert Decimal(wallet(again)["settled"]) == 20
-    assert json.loads(run(tmp_path, "audit", "--json"))["breaches"] == []
-    assert len(json.loads(run(tmp_path, "account", "list", "--json"))) == 1
+    assert breaches(tmp_path) == []
+    assert account_names(tmp_path) == ["Demo"]

@@ -40,10 +40,15 @@ class Visitor:
     def open(self, path: str) -> None:
         self.page.goto(self.facts["url"] + path)
 
-    def press(self, name: str) -> None:
-        """Press the button or follow the link of that name."""
+    def press(self, name: str, *, leaves: bool = True) -> None:
+        """Press the button or follow the link of that name, waiting for it to be there.
+
+        Without `leaves`, what comes after the press is not waited for: on a page that looks again by itself, the press
+        may end a look that had begun, which Playwright would go on waiting for.
+        """
         button = self.page.get_by_role("button", name=name, exact=False)
-        (button if button.count() else self.page.get_by_role("link", name=name, exact=False)).first.click()
+        link = self.page.get_by_role("link", name=name, exact=False)
+        button.or_(link).first.click(no_wait_after=not leaves)
 
     def mail(self, subject: str) -> dict[str, Any]:
         """Wait for a mail whose subject contains a text."""

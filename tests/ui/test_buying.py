@@ -98,7 +98,7 @@ def test_a_card_that_needs_3d_secure_leads_through_the_challenge_and_ends_in_cre
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("confirm")
     visitor.see("needs-confirmation")
     with visitor.page.expect_popup() as opened:
-        visitor.press("Confirm with your bank")
+        visitor.press("Confirm with your bank", leaves=False)
     bank = opened.value
     pay = bank.get_by_role("button", name="Pay", exact=False)
     if pay.count():
@@ -115,7 +115,8 @@ def test_a_cancelled_confirmation_leaves_no_charge_no_credits_and_a_free_account
     through_the_gate(visitor, "4000002760003184")
     buy(visitor, "€10.00")
     visitor.press("Purchase · pay €11.90")
-    visitor.press("Cancel payment")
+    visitor.press("Cancel payment", leaves=False)
+    expect(visitor.page.get_by_role("button", name="Cancel payment")).to_have_count(0)
     visitor.see("cancelled")
     visitor.open("/gate")
 

@@ -25,7 +25,11 @@ def children(commands: Mapping[str, Sequence[str]]) -> Generator[dict[str, Facts
     """
     with ExitStack() as stack:
         started = {module: stack.enter_context(_child(module, given)) for module, given in commands.items()}
-        yield {module: _facts(module, child) for module, child in started.items()}
+        try:
+            yield {module: _facts(module, child) for module, child in started.items()}
+        finally:
+            for child in started.values():  # all are told before the first is waited for
+                _tell_to_end(child)
 
 
 @contextmanager
@@ -39,13 +43,18 @@ def _child(module: str, given: Sequence[str]) -> Generator["subprocess.Popen[byt
     try:
         yield child
     finally:
-        child.stdin.close()
+        _tell_to_end(child)
         try:
             child.wait(timeout=_END_WITHIN_S)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
         child.stdout.close()
+
+
+def _tell_to_end(child: "subprocess.Popen[bytes]") -> None:
+    assert child.stdin is not None
+    child.stdin.close()
 
 
 def _facts(module: str, child: "subprocess.Popen[bytes]") -> Facts:
