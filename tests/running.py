@@ -13,7 +13,9 @@ from typing import IO, Any
 
 import httpx2
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from ileen.cli import app
 from ileen.ledger.audit import audit
 from ileen.payments.reconcile import books
 from ileen.store.engine import Database
@@ -23,9 +25,17 @@ ILEEN = [sys.executable, "-m", "ileen"]
 
 
 def run(data: Path, *arguments: str, code: int = 0) -> str:
+    """Run a command as a person does, as a process of its own."""
     environment = {**os.environ, "ILEEN_DATA_DIR": str(data)}
     done = subprocess.run([*ILEEN, *arguments], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def command(data: Path, *arguments: str, code: int = 0) -> str:
+    """Run a command in this process, which takes a twentieth of the time of a process of its own."""
+    done = CliRunner().invoke(app, arguments, env={"ILEEN_DATA_DIR": str(data)})
+    assert done.exit_code == code, (done.output, done.exception)
     return done.stdout
 
 

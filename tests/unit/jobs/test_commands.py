@@ -11,7 +11,7 @@ from ileen.base.ids import RandomIds
 from ileen.jobs import queue
 from ileen.store.engine import Database
 from mails import SAMPLES
-from running import run
+from running import command
 
 
 @pytest.fixture
@@ -35,25 +35,25 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_dead_jobs_are_seen_shown_and_retried(data: Path) -> None:
-    [dead] = json.loads(run(data, "jobs", "list", "--state", "dead", "--json"))
-    shown = json.loads(run(data, "jobs", "show", dead["id"], "--json"))
+    [dead] = json.loads(command(data, "jobs", "list", "--state", "dead", "--json"))
+    shown = json.loads(command(data, "jobs", "show", dead["id"], "--json"))
     assert (dead["kind"], dead["error"], shown["payload"]) == ("poll", "OSError: away", {"n": "1"})
-    assert "poll" in run(data, "jobs", "list") and "wait" in run(data, "jobs", "list")
+    assert "poll" in command(data, "jobs", "list") and "wait" in command(data, "jobs", "list")
 
-    assert json.loads(run(data, "jobs", "counts", "--json"))["dead"] == 1
-    assert json.loads(run(data, "jobs", "retry", dead["id"], "--json")) == {"retried": 1}
-    assert json.loads(run(data, "jobs", "retry", "--all", "--json")) == {"retried": 0}
-    counts = json.loads(run(data, "jobs", "counts", "--json"))
+    assert json.loads(command(data, "jobs", "counts", "--json"))["dead"] == 1
+    assert json.loads(command(data, "jobs", "retry", dead["id"], "--json")) == {"retried": 1}
+    assert json.loads(command(data, "jobs", "retry", "--all", "--json")) == {"retried": 0}
+    counts = json.loads(command(data, "jobs", "counts", "--json"))
     assert (counts["dead"], counts["ready"]) == (0, 2)
 
 
 def test_retry_needs_one_job_or_all(data: Path) -> None:
     for arguments in ([], ["job_1", "--all"], ["job_1"]):
-        run(data, "jobs", "retry", *arguments, code=1)
+        command(data, "jobs", "retry", *arguments, code=1)
 
 
 def test_failed_mails_are_seen(data: Path) -> None:
-    [mail] = json.loads(run(data, "notices", "list", "--state", "failed", "--json"))
+    [mail] = json.loads(command(data, "notices", "list", "--state", "failed", "--json"))
     assert (mail["kind"], mail["locale"]) == ("card_expiring", "it")
-    assert json.loads(run(data, "notices", "list", "--account", "acct_2", "--json")) == []
-    run(data, "notices", "resend", mail["id"], code=1)
+    assert json.loads(command(data, "notices", "list", "--account", "acct_2", "--json")) == []
+    command(data, "notices", "resend", mail["id"], code=1)

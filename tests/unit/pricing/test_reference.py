@@ -12,7 +12,7 @@ import pytest
 from ileen.base.clock import to_instant
 from ileen.pricing import Prices, PricingFileInvalid
 from ileen.pricing.reference import PACKAGED, added, read_ecb
-from running import run
+from running import command
 
 TABLE = b"Date,USD,JPY,\n2026-11-24,1.125,175.1,\n2026-11-23,1.12,174.9,\n2026-10-30,1.9,1,\n1999-01-03,N/A,1,\n"
 
@@ -83,12 +83,12 @@ def test_refresh_adds_to_the_file_in_the_data_directory_which_is_used_from_then_
     table = tmp_path / "table.csv"
     table.write_bytes(TABLE)
 
-    first = json.loads(run(tmp_path, "fx", "refresh", "--file", str(table), "--json"))
-    again = json.loads(run(tmp_path, "fx", "refresh", "--file", str(table), "--json"))
+    first = json.loads(command(tmp_path, "fx", "refresh", "--file", str(table), "--json"))
+    again = json.loads(command(tmp_path, "fx", "refresh", "--file", str(table), "--json"))
     assert (first["added"], first["newest"], again["added"]) == (2, "2026-11-24", 0)
     assert first["file"] == str(tmp_path / "exchange_rates.toml")
 
-    [newest] = json.loads(run(tmp_path, "fx", "list", "--limit", "1", "--json"))
+    [newest] = json.loads(command(tmp_path, "fx", "list", "--limit", "1", "--json"))
     assert newest == {"date": "2026-11-24", "usd_per_eur": "1.125", "source": "ECB reference rate"}
 
 
@@ -96,6 +96,6 @@ def test_a_table_that_is_none_leaves_the_file_as_it_is(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_bytes(b"<html>")
 
-    run(tmp_path, "fx", "refresh", "--file", str(table), code=1)
-    run(tmp_path, "fx", "refresh", "--file", str(tmp_path / "none.csv"), code=1)
+    command(tmp_path, "fx", "refresh", "--file", str(table), code=1)
+    command(tmp_path, "fx", "refresh", "--file", str(tmp_path / "none.csv"), code=1)
     assert not (tmp_path / "exchange_rates.toml").exists()
