@@ -37,11 +37,14 @@ from ileen.ledger.model import (
     Capture,
     Charge,
     CloseKey,
+    Forgive,
     Freeze,
     Fund,
     OpenWallet,
     Receipt,
     Remove,
+    Restore,
+    Seize,
     SetCaps,
     Source,
     Unfreeze,
@@ -67,6 +70,7 @@ class Pile:
     bonus: bool
     left: int
     frozen: int = 0
+    removed: int = 0
 
 
 @dataclass
@@ -97,6 +101,8 @@ class Model:
     caps: dict[str | None, dict[str, int | None]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     debt: int = 0
+    seized: int = 0
+    """What the wallet was made to owe, and was not forgiven."""
 
     @property
     def held(self) -> int:
@@ -240,7 +246,7 @@ class LedgerMachine(RuleBasedStateMachine):
         over = amount - from_hold
         from_free = min(over, model.free)
         model.burn(from_free)
-        borrowed = min(over - from_free, DEBT_MAX - model.debt)
+        borrowed = min(over - from_free, max(DEBT_MAX - model.debt, 0))
         model.debt += borrowed
         self.spend(amount, held.by)
         assert (receipt.overrun, receipt.borrowed) == (over, borrowed)
@@ -328,6 +334,51 @@ class LedgerMachine(RuleBasedStateMachine):
         elif self.do(Remove(**common, to=Book.REFUNDED), refusal=None if amount <= pile.frozen else Refused):
             pile.frozen -= amount
             pile.left -= amount
+            pile.removed += amount
+
+    @precondition(lambda self: self.model.piles)
+    @rule(data=st.data(), amount=amounts)
+    def seize(self, data: st.DataObject, amount: int) -> None:
+        """Money went back at Stripe: what is left is frozen, the rest is owed, beyond the bound."""
+        pile, model = data.draw(st.sampled_from(self.model.piles)), self.model
+        frozen = min(pile.left - pile.frozen, model.free, amount)
+        key, lot = self.ids.mint("k"), LotId(pile.id)
+        command = Seize(wallet=self.wallet, key=key, lot=lot, amount=amount, to=Book.DISPUTED, reason="dispute")
+        receipt = self.do(command, refusal=None)
+        assert receipt is not None and (receipt.amount, receipt.borrowed) == (frozen, amount - frozen)
+        pile.frozen += frozen
+        model.debt += amount - frozen
+        model.seized += amount - frozen
+        model.settle_debt()
+
+    @precondition(lambda self: any(pile.removed for pile in self.model.piles))
+    @rule(data=st.data(), amount=amounts)
+    def restore(self, data: st.DataObject, amount: int) -> None:
+        pile = data.draw(st.sampled_from([pile for pile in self.model.piles if pile.removed]))
+        amount = min(amount, pile.removed)
+        key, lot = self.ids.mint("k"), LotId(pile.id)
+        self.do(
+            Restore(wallet=self.wallet, key=key, lot=lot, amount=amount, out_of=Book.REFUNDED, reason="failed"),
+            refusal=None,
+        )
+        pile.left += amount
+        pile.removed -= amount
+        self.model.settle_debt()
+
+    @rule(amount=amounts)
+    def forgive(self, amount: int) -> None:
+        """A dispute was won: debt goes, and what was paid of it comes back as a lot that burns first."""
+        self.clock.advance(1)
+        lot, model = LotId(self.ids.mint("lot")), self.model
+        command = Forgive(
+            wallet=self.wallet, key=f"forgive:{lot}", lot=lot, amount=amount, out_of=Book.DISPUTED, reason="won"
+        )
+        if self.do(command, refusal=None if amount <= model.seized else Refused):
+            owed = min(amount, model.debt)
+            model.seized -= amount
+            model.debt -= owed
+            if amount - owed:
+                model.piles.append(Pile(lot, True, amount - owed))
 
     @rule(spender=spenders, day=st.none() | amounts, month=st.none() | amounts, total=st.none() | amounts)
     def set_caps(self, spender: KeyId | None, day: int | None, month: int | None, total: int | None) -> None:

@@ -40,8 +40,12 @@ def fingerprint_of(command: model.Movement) -> bytes:
             content = (command.amount, command.source, command.reference, command.reason)
         case model.Freeze() | model.Unfreeze():
             content = (command.lot, command.amount)
-        case model.Remove():
+        case model.Remove() | model.Seize():
             content = (command.lot, command.amount, command.to)
+        case model.Restore():
+            content = (command.lot, command.amount, command.out_of)
+        case model.Forgive():
+            content = (command.amount, command.out_of)
         case model.Adjust():
             content = (command.amount, command.reason)
     return _sha256(_encode((type(command).__name__, content))).digest()
@@ -83,7 +87,7 @@ def recall(entries: Sequence[Entry]) -> Receipt:
         frozen=last.frozen,
         debt=last.debt,
         overrun=parts.get("overrun", 0) + borrowed + absorbed,
-        borrowed=borrowed,
+        borrowed=borrowed + parts.get("owe", 0),
         absorbed=absorbed,
     )
 

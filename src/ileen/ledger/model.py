@@ -202,6 +202,43 @@ class Remove(Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
 
+class Seize(Struct, frozen=True, kw_only=True, gc=False):
+    """Set `amount` of a lot aside although it may be spent: money has gone back, whatever the wallet can bear.
+
+    What is left of the lot and not held is frozen; the rest the wallet owes from now on, to `Book.REFUNDED` or
+    `Book.DISPUTED`, beyond its debt bound if need be. In the receipt `amount` is frozen and `borrowed` owed.
+    """
+
+    wallet: WalletId
+    key: str
+    lot: LotId
+    amount: int
+    to: Book
+    reason: str
+
+
+class Restore(Struct, frozen=True, kw_only=True, gc=False):
+    """Put credits that were removed back into their lot: the refund failed after all."""
+
+    wallet: WalletId
+    key: str
+    lot: LotId
+    amount: int
+    out_of: Book
+    reason: str
+
+
+class Forgive(Struct, frozen=True, kw_only=True, gc=False):
+    """Take back what a `Seize` made the wallet owe: from its debt, and what was paid of it since as the lot `lot`."""
+
+    wallet: WalletId
+    key: str
+    lot: LotId
+    amount: int
+    out_of: Book
+    reason: str
+
+
 class Adjust(Struct, frozen=True, kw_only=True, gc=False):
     """Correct by hand: a positive amount adds a lot, a negative one burns available credits."""
 
@@ -213,7 +250,21 @@ class Adjust(Struct, frozen=True, kw_only=True, gc=False):
 
 
 Setup = OpenWallet | SetCaps | CloseKey
-Movement = Authorize | Capture | Void | Expire | Charge | Fund | Freeze | Unfreeze | Remove | Adjust
+Movement = (
+    Authorize
+    | Capture
+    | Void
+    | Expire
+    | Charge
+    | Fund
+    | Freeze
+    | Unfreeze
+    | Remove
+    | Seize
+    | Restore
+    | Forgive
+    | Adjust
+)
 Command = Setup | Movement
 
 

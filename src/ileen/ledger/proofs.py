@@ -22,7 +22,8 @@ OF_HOLDS: Final = ("authorize", "void", "expire", *TAKEN)
 BURNS: Final = ("capture", "overrun", "charge", "repay")
 _OF_HOLDS: Final = frozenset(OF_HOLDS)
 _BURNS: Final = frozenset(BURNS)
-_OF_LOTS: Final = frozenset(("fund", "adjust", "remove"))
+_OF_LOTS: Final = frozenset(("fund", "adjust", "return", "remove", "restore"))
+_REMOVES: Final = {"remove": 1, "restore": -1}
 _AVAILABLE: Final = Book.AVAILABLE.value
 _ENDS: Final = {
     HoldState.OPEN.value: (0, 0, 0),
@@ -100,9 +101,9 @@ class Books:
         return f"entry {row[2]} moves credits between books that do not exist"
 
     def _note_lot(self, row: Sequence[Any]) -> None:
-        if row[4] == "remove":
-            self.drawn[row[8]] += row[7]
-            self._removed += row[7]
+        if sign := _REMOVES.get(row[4]):
+            self.drawn[row[8]] += sign * row[7]
+            self._removed += sign * row[7]
         elif row[6] == _AVAILABLE:
             self._acquired[row[8]] = row[7]
 

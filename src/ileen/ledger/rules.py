@@ -10,7 +10,8 @@ R1  settled = available + held - debt, and debt > 0 only while available = 0.
 R2  an authorization never takes more than is available: nothing can be overspent by authorizing.
 R3  a hold ends exactly once; an expired one can still be captured, once, from what is available, then as debt up
     to the wallet's bound, the rest absorbed by the operator (booked, visible).
-R4  what is spent is drawn from lots: bonus and adjustments first, then purchases, oldest first; frozen parts never.
+R4  debt beyond the bound arises in one way: money went back whose credits were spent (`Seize`).
+R5  what is spent is drawn from lots: bonus and adjustments first, then purchases, oldest first; frozen parts never.
 """
 
 from collections.abc import Callable, Mapping
@@ -226,7 +227,7 @@ def _completed(state: State, hold: Hold, usage: Usage, step: Step) -> None:
     state.measured.append(Measured(hold, step.at, hold.captured, day, usage))
 
 
-# Lots: fund, adjust, freeze, unfreeze, remove --------------------------------------------------------------------
+# Lots: fund, adjust, freeze, unfreeze, remove, seize, restore, forgive ---------------------------------------------
 
 
 def _fund(state: State, command: model.Fund, step: Step) -> Receipt | Refused:
@@ -294,8 +295,8 @@ def _freeze(state: State, command: model.Freeze | model.Unfreeze | model.Remove,
     room = min(lot.left - lot.frozen, step.free) if isinstance(command, model.Freeze) else lot.frozen
     if amount > room:
         return LotShort(lot=lot.id, available=write(room))
-    if isinstance(command, model.Remove) and command.to not in {Book.REFUNDED, Book.DISPUTED}:
-        return AmountInvalid(field="to", reason="credits are removed to 'refunded' or 'disputed'")
+    if isinstance(command, model.Remove) and (refused := _check_out(command.to, "to")):
+        return refused
     state.put_lot(lot)
     match command:
         case model.Freeze():
@@ -310,6 +311,75 @@ def _freeze(state: State, command: model.Freeze | model.Unfreeze | model.Remove,
             lot.frozen -= amount
             lot.left -= amount
     return step.done(lot.id, amount)
+
+
+def _seize(state: State, command: model.Seize, step: Step) -> Receipt | Refused:
+    lot = state.lots.get(command.lot)
+    if lot is None:
+        return NotFound(what="lot", id=command.lot)
+    if refused := _check_amount(command.amount) or _check_out(command.to, "to"):
+        return refused
+    frozen = min(lot.left - lot.frozen, step.free, command.amount)
+    step.move("freeze", Book.AVAILABLE, Book.FROZEN, frozen, lot.id, command.reason)
+    lot.frozen += frozen
+    state.put_lot(lot)
+    owed = command.amount - frozen
+    step.move("owe", Book.DEBT, command.to, owed, lot.id, command.reason)
+    step.repay(lot.id)
+    return step.done(lot.id, frozen, borrowed=owed)
+
+
+def _restore(state: State, command: model.Restore, step: Step) -> Receipt | Refused:
+    lot = state.lots.get(command.lot)
+    if lot is None:
+        return NotFound(what="lot", id=command.lot)
+    if refused := _check_amount(command.amount) or _check_out(command.out_of, "out_of"):
+        return refused
+    gone = min(lot.amount - lot.left, _total(step.wallet, command.out_of))
+    if command.amount > gone:
+        return LotShort(lot=lot.id, available=write(gone))
+    step.move("restore", command.out_of, Book.AVAILABLE, command.amount, lot.id, command.reason)
+    lot.left += command.amount
+    state.put_lot(lot)
+    step.repay(lot.id)
+    return step.done(lot.id, command.amount)
+
+
+def _forgive(state: State, command: model.Forgive, step: Step) -> Receipt | Refused:
+    if command.lot in state.lots:
+        return KeyReused()
+    if refused := _check_amount(command.amount) or _check_out(command.out_of, "out_of"):
+        return refused
+    gone = _total(step.wallet, command.out_of)
+    if command.amount > gone:
+        return LotShort(lot=command.lot, available=write(gone))
+    owed = min(step.wallet.debt, command.amount)
+    step.move("forgive", command.out_of, Book.DEBT, owed, command.lot, command.reason)
+    paid = command.amount - owed
+    step.move("return", command.out_of, Book.AVAILABLE, paid, command.lot, command.reason)
+    if paid:
+        state.put_lot(
+            Lot(
+                id=command.lot,
+                source=Source.ADJUSTMENT,
+                amount=paid,
+                left=paid,
+                frozen=0,
+                created_at=step.at,
+                reason=command.reason,
+            )
+        )
+    return step.done(command.lot, owed)
+
+
+def _total(wallet: Wallet, out_of: Book) -> int:
+    return wallet.refunded if out_of is Book.REFUNDED else wallet.disputed
+
+
+def _check_out(book: Book, field: str) -> AmountInvalid | None:
+    if book in {Book.REFUNDED, Book.DISPUTED}:
+        return None
+    return AmountInvalid(field=field, reason="money goes back as 'refunded' or 'disputed'")
 
 
 def _check_amount(amount: int, *, high: int = _CALL_NANO_MAX) -> AmountInvalid | None:
@@ -331,4 +401,7 @@ _RULES: Final[Mapping[type, Callable[[State, Any, Step], Receipt | Refused]]] = 
     model.Freeze: _freeze,
     model.Unfreeze: _freeze,
     model.Remove: _freeze,
+    model.Seize: _seize,
+    model.Restore: _restore,
+    model.Forgive: _forgive,
 }
