@@ -1,5 +1,17 @@
 """One example of each kind of mail, complete."""
 
+_REFUND = {"credits": "5.21", "refunded": "6.20", "link": "/billing/refunds/ref_1"}
+_REFUND_RECEIVED = {
+    **_REFUND,
+    "vat": "0.99",
+    "card": "Visa •••• 4242",
+    "invoice_number": "IL-0042",
+    "bought_at": "2026-11-17T10:00:00.000000Z",
+    "at": "2026-11-23T13:10:00.000000Z",
+    "time_zone": "Europe/Berlin",
+    "refund_stage": "sent",
+}
+
 SAMPLES: dict[str, dict[str, str]] = {
     "receipt": {
         "credits": "1025.00",
@@ -41,6 +53,17 @@ SAMPLES: dict[str, dict[str, str]] = {
         "link": "/billing#refill",
     },
     "refill_paused": {"refill_pause": "no_card", "link": "/billing#refill"},
+    "withdrawal_received": _REFUND_RECEIVED,
+    "refund_received": {**_REFUND_RECEIVED, "refund_stage": "checked"},
+    "refund_done": {
+        **_REFUND,
+        "vat": "0.99",
+        "card": "Visa •••• 4242",
+        "note_number": "IL-0042-CN-01",
+        "balance": "41.15",
+    },
+    "refund_failed": _REFUND,
+    "refund_declined": {**_REFUND, "because": "The credits were a gift."},
     "action_required": {
         "credits": "25.00",
         "total": "29.75",

@@ -27,6 +27,7 @@ from ileen.payments.model import Evidence, Payer, Policy, Purchase
 from ileen.payments.reconcile import books
 from ileen.payments.records import steps_of
 from ileen.payments.refills.model import RefillPolicy
+from ileen.payments.refunds.model import RefundPolicy
 from ileen.payments.stripe import Stripe
 from ileen.store import schema
 from ileen.store.engine import Database
@@ -85,7 +86,9 @@ class Shop:
         self.hidden_invoice: str | None = None
         self.payments = self.server(policy)
 
-    def server(self, policy: Policy = POLICY, *, refills: RefillPolicy | None = None) -> Payments:
+    def server(
+        self, policy: Policy = POLICY, *, refills: RefillPolicy | None = None, refunds: RefundPolicy | None = None
+    ) -> Payments:
         """Another server process's room, on the same database and the same Stripe."""
         return Payments(
             self.database,
@@ -101,6 +104,7 @@ class Shop:
             webhook_secrets=self.secrets,
             hooks=self.hooks,
             refills=refills,
+            refunds=refunds,
         )
 
     def account(self, card: str = "pm_card_visa", **customer: Any) -> AccountId:

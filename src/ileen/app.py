@@ -30,6 +30,7 @@ from ileen.payments import Payments, Policy
 from ileen.payments.billing import Billing
 from ileen.payments.gate import GateRule
 from ileen.payments.refills.model import RefillPolicy
+from ileen.payments.refunds.model import RefundPolicy
 from ileen.payments.stripe import Stripe, check_key
 from ileen.payments.tax import ReverseCharge, Sell, TaxPolicy
 from ileen.payments.territories import EU
@@ -123,6 +124,14 @@ class App:
                 stopped=settings.refills == "stopped",
                 hour_max=settings.refill_hour_max,
                 day_max=settings.refill_day_max,
+            ),
+            refunds=RefundPolicy(
+                automatic=settings.refunds == "automatic",
+                four_eyes_above=settings.refund_four_eyes_above * 100 or None,
+                by_payer=settings.withdrawal != "off",
+                withdrawal=settings.withdrawal == "on",
+                debt=settings.dispute_debt == "on",
+                refund_warned=settings.fraud_warnings == "refund",
             ),
         )
         return billing, payments

@@ -79,6 +79,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     refill_hour_max: int = 5
     refill_day_max: int = 20
     refill_confirm_timeout_s: int = 86400
+    refunds: str = "automatic"
+    refund_four_eyes_above: int = 0
+    withdrawal: str = "on"
+    dispute_debt: str = "on"
+    fraud_warnings: str = "watch"
     seller_country: str = "DE"
     tax_registrations: str = "EU"
     unregistered_countries: str = "refuse"
@@ -308,6 +313,11 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "refill_hour_max": _whole(1, 1_000),
     "refill_day_max": _whole(1, 1_000),
     "refill_confirm_timeout_s": _whole(60, 604_800),
+    "refunds": _one_of("automatic", "approval"),
+    "refund_four_eyes_above": _whole(0, 1_000_000),
+    "withdrawal": _one_of("on", "b2b", "off"),
+    "dispute_debt": _one_of("on", "off"),
+    "fraud_warnings": _one_of("watch", "refund"),
     "seller_country": _country,
     "tax_registrations": _countries,
     "unregistered_countries": _one_of("sell", "refuse"),

@@ -325,6 +325,16 @@ class GateClosed(Refused):
     sentence = "Billing is not set up yet. Missing: {step}."
 
 
+class AccountOnHold(Refused):
+    """A payment of the account is disputed with the payer's bank: nothing is bought or spent until that is settled."""
+
+    code, status, title = "account_on_hold", 403, "Account on hold"
+    sentence = (
+        "A payment of {amount} EUR is being disputed with your bank. Buying and using credits is paused until it is "
+        "settled; please contact us."
+    )
+
+
 # Purchases ---------------------------------------------------------------------------------------------------
 
 
@@ -340,6 +350,27 @@ class PurchaseClosed(Conflict):
 
     code, title = "purchase_closed", "Purchase cannot be cancelled"
     sentence = "The purchase '{purchase}' is {state} and can no longer be cancelled."
+
+
+class RefundChanged(Conflict):
+    """Something has changed since the refund was quoted; `quote` is what it is now. Nothing happened."""
+
+    code, title = "refund_changed", "The refund has changed"
+    sentence = "The refund would now be {total} EUR. Look at it again before you ask for it."
+
+
+class RefundImpossible(Conflict):
+    """Nothing of this purchase can be refunded: unpaid, disputed, used up, refunded already, or out of time."""
+
+    code, title = "refund_impossible", "Nothing to refund"
+    sentence = "This purchase cannot be refunded: {reason}."
+
+
+class RefundDecided(Conflict):
+    """A refund that does not wait for this approval, or no longer."""
+
+    code, title = "refund_decided", "Refund already decided"
+    sentence = "The refund '{refund}' is {state}."
 
 
 class CardDeclined(Refused):

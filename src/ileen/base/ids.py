@@ -27,6 +27,8 @@ PurchaseId = NewType("PurchaseId", str)
 """`pur_…`, one intent to buy credits; its invoice at Stripe carries it."""
 RefillId = NewType("RefillId", str)
 """`refill_…`, one attempt of the auto-refill rule; its purchase names it."""
+RefundId = NewType("RefundId", str)
+"""`ref_…`, one refund of a purchase, whole or in part."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ileen.base import log
 from ileen.base.errors import IleenError
-from ileen.cli import books, exchange, parties, people, purchases, server, stripe, work
+from ileen.cli import books, exchange, parties, people, purchases, refunds, server, stripe, work
 from ileen.pricing import PricingFileInvalid
 from ileen.settings import SettingInvalid
 from ileen.store.engine import DatabaseUrlInvalid
@@ -26,6 +26,8 @@ app = typer.Typer(
 app.add_typer(parties.accounts, name="account")
 app.add_typer(parties.keys, name="key")
 app.add_typer(purchases.purchases, name="purchases")
+app.add_typer(refunds.refunds, name="refunds")
+app.add_typer(refunds.disputes, name="disputes")
 app.add_typer(stripe.stripe, name="stripe")
 app.add_typer(work.jobs_commands, name="jobs")
 app.add_typer(exchange.commands, name="fx")

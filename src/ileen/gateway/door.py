@@ -83,7 +83,11 @@ class SpendingGate(Form):
     """Whoever keeps accounts from spending whose billing was never set up; see `payments.gate`."""
 
     def lets_in(self, account: AccountId) -> bool:
-        """Tell without waiting whether an account may try to spend; if not, `demand` decides."""
+        """Tell without waiting whether an account may try to spend; if not, `admit` decides."""
+        ...
+
+    def admit(self, account: AccountId) -> None:
+        """Let an account try to spend, or say why not. Blocks. Raises: AccountOnHold, GateClosed."""
         ...
 
     def demand(self, account: AccountId) -> None:
@@ -248,7 +252,7 @@ class Gateway:
     ) -> int | None:
         gate = self._gate
         if gate is not None and not gate.lets_in(account):
-            await asyncio.to_thread(gate.demand, account)
+            await asyncio.to_thread(gate.admit, account)
         try:
             return await self._authorize(ask, settlement, tariff, provider)
         except InsufficientCredits as error:

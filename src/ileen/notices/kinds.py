@@ -53,6 +53,24 @@ _RECEIPT: Final[Mapping[str, Field]] = {
     "time_zone": Field.ZONE,
 }
 
+_REFUND: Final[Mapping[str, Field]] = {"credits": Field.MONEY, "refunded": Field.MONEY, "link": Field.LINK}
+_REFUND_RECEIVED: Final = Kind(
+    fields={
+        **_REFUND,
+        "vat": Field.MONEY,
+        "card": Field.LINE,
+        "invoice_number": Field.LINE,
+        "bought_at": Field.MOMENT,
+        "at": Field.MOMENT,
+        "time_zone": Field.ZONE,
+        "refund_stage": Field.CHOICE,
+    },
+    before=(".body",),
+    figures=("at", "invoice_number", "bought_at", "credits", "vat", "refunded", "card"),
+    notes=("refund_stage",),
+    link="link",
+)
+
 KINDS: Final[Mapping[str, Kind]] = {
     "receipt": Kind(
         fields=_RECEIPT,
@@ -127,6 +145,16 @@ KINDS: Final[Mapping[str, Kind]] = {
         before=(".body",),
         link="link",
     ),
+    "withdrawal_received": _REFUND_RECEIVED,
+    "refund_received": _REFUND_RECEIVED,
+    "refund_done": Kind(
+        fields={**_REFUND, "vat": Field.MONEY, "card": Field.LINE, "note_number": Field.LINE, "balance": Field.BALANCE},
+        before=(".body",),
+        figures=("credits", "vat", "refunded", "card", "note_number", "balance"),
+        link="link",
+    ),
+    "refund_failed": Kind(fields=_REFUND, before=(".body",), link="link"),
+    "refund_declined": Kind(fields={**_REFUND, "because": Field.LINE}, before=(".body", ".answer"), link="link"),
     "confirm_email": Kind(
         fields={"expires_at": Field.MOMENT, "time_zone": Field.ZONE, "link": Field.SECRET_LINK},
         before=(".body", "mail.until", "mail.not_you"),

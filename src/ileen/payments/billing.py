@@ -20,6 +20,7 @@ from ileen.ledger import Ledger
 from ileen.payments import tax, vat_ids
 from ileen.payments.cards import Card, Cards
 from ileen.payments.customers import BillingDetails, Customer, Customers
+from ileen.payments.disputes.locks import Locks
 from ileen.payments.gate import Gate, GateRule, Gates, SpendingGate
 from ileen.payments.model import Payer
 from ileen.payments.portal import Flow, Portal
@@ -139,7 +140,8 @@ class Billing:
         self, rule: GateRule, *, explain: Callable[[AccountId, InsufficientCredits], None] | None = None
     ) -> SpendingGate:
         """Return the gate in front of everything that spends credits; a process has one, since it remembers."""
-        return SpendingGate(self._gates, rule, url=self._gate_url, explain=explain)
+        locks = Locks(self._means.database, clock=self._means.clock)
+        return SpendingGate(self._gates, rule, url=self._gate_url, locks=locks, explain=explain)
 
     # For purchases -------------------------------------------------------------------------------------------
 

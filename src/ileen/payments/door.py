@@ -10,6 +10,8 @@ from ileen.base.clock import Clock, Instant
 from ileen.base.ids import AccountId, Ids, PurchaseId
 from ileen.jobs import Handler, Recurring, daily, every
 from ileen.ledger import Ledger
+from ileen.payments.disputes.door import Disputes
+from ileen.payments.disputes.locks import Locks
 from ileen.payments.inbox import APPLY, Hook, Inbox
 from ileen.payments.machine import DRIVE, Machine
 from ileen.payments.missed import MISSED, MISSED_EVERY_S, Missed
@@ -22,7 +24,13 @@ from ileen.payments.refills.door import SWEEP_EVERY_S as REFILLS_EVERY_S
 from ileen.payments.refills.door import Refills
 from ileen.payments.refills.model import RefillPolicy
 from ileen.payments.refills.outcome import Outcomes
-from ileen.payments.refunds.watch import Watch
+from ileen.payments.refunds.door import SWEEP as REFUNDS_DUE
+from ileen.payments.refunds.door import SWEEP_EVERY_S as REFUNDS_EVERY_S
+from ileen.payments.refunds.door import Refunds
+from ileen.payments.refunds.machine import Machine as RefundMachine
+from ileen.payments.refunds.model import RefundPolicy
+from ileen.payments.refunds.returns import Returns
+from ileen.payments.refunds.tell import Teller
 from ileen.payments.settle import Settler
 from ileen.payments.stripe import Invoice, Stripe
 from ileen.store.engine import Database
@@ -47,9 +55,11 @@ class Payments:
         webhook_secrets: Sequence[str] = (),
         hooks: Mapping[str, Hook] | None = None,
         refills: RefillPolicy | None = None,
+        refunds: RefundPolicy | None = None,
     ) -> None:
         """`webhook_secrets` are ours at Stripe, two while one is rolled; none: no webhook is taken."""
         refill_policy = refills or RefillPolicy()
+        locks = Locks(database, clock=clock)
         outcomes = Outcomes(accounts, policy=refill_policy, clock=clock, notify=notify)
         settler = Settler(
             database,
@@ -64,7 +74,7 @@ class Payments:
         )
         self._machine = Machine(database, stripe=stripe, settler=settler, policy=policy, clock=clock, ids=ids)
         self._purchases = Purchases(
-            database, self._machine, stripe=stripe, payers=payers, policy=policy, clock=clock, ids=ids
+            database, self._machine, stripe=stripe, payers=payers, policy=policy, clock=clock, ids=ids, locks=locks
         )
         self.refills = Refills(
             database,
@@ -77,6 +87,41 @@ class Payments:
             notify=notify,
             alarm=alarm,
         )
+        refund_policy = refunds or RefundPolicy()
+        self.disputes = Disputes(
+            database,
+            ledger,
+            policy=refund_policy,
+            clock=clock,
+            ids=ids,
+            alarm=alarm,
+            pause=self.refills.pause_disputed,
+            resume=self.refills.resume_disputed,
+        )
+        refund_machine = RefundMachine(
+            database,
+            ledger,
+            stripe=stripe,
+            policy=refund_policy,
+            clock=clock,
+            ids=ids,
+            teller=Teller(accounts, clock=clock, ids=ids, notify=notify, alarm=alarm),
+        )
+        returns = Returns(
+            database, refund_machine, stripe=stripe, clock=clock, ids=ids, disputes=self.disputes, alarm=alarm
+        )
+        self.refunds = Refunds(
+            database,
+            ledger,
+            accounts,
+            stripe=stripe,
+            machine=refund_machine,
+            back=returns,
+            disputes=self.disputes,
+            policy=refund_policy,
+            clock=clock,
+            ids=ids,
+        )
         self._inbox = Inbox(
             database,
             self._machine,
@@ -85,7 +130,7 @@ class Payments:
             clock=clock,
             ids=ids,
             hooks=hooks or {},
-            listeners=Watch(database, alarm=alarm).listeners(),
+            listeners=returns.listeners(),
         )
         self._missed = Missed(database, self._inbox, stripe=stripe, clock=clock, ids=ids)
         self._poller = Poller(database, self._machine, clock=clock, ids=ids)
@@ -140,6 +185,7 @@ class Payments:
             DRIVE: self._poller.drive,
             RECONCILE: self._reconciler.daily,
             **self.refills.handlers(),
+            **self.refunds.handlers(),
         }
 
     @staticmethod
@@ -149,6 +195,7 @@ class Payments:
             every(SWEEP_EVERY_S, SWEEP),
             every(MISSED_EVERY_S, MISSED),
             every(REFILLS_EVERY_S, REFILLS_DUE),
+            every(REFUNDS_EVERY_S, REFUNDS_DUE),
             daily(4, RECONCILE),
         )
 

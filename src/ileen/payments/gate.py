@@ -18,6 +18,7 @@ from ileen.base.errors import DebtLimitReached, GateClosed, InsufficientCredits
 from ileen.base.ids import AccountId, wallet_of
 from ileen.ledger import Ledger
 from ileen.payments.cards import Cards
+from ileen.payments.disputes.locks import Locks
 
 _PASSED_MAX: Final = 100_000
 """Accounts remembered to have passed; forgetting them costs one read of the wallet each."""
@@ -92,14 +93,21 @@ class SpendingGate:
         rule: GateRule,
         *,
         url: str,
+        locks: Locks,
         explain: Callable[[AccountId, InsufficientCredits], None] | None = None,
     ) -> None:
-        self._gates, self._rule, self._url, self._explain = gates, rule, url, explain
+        self._gates, self._rule, self._url, self._locks, self._explain = gates, rule, url, locks, explain
         self._passed: set[AccountId] = set()
 
     def lets_in(self, account: AccountId) -> bool:
-        """Tell without waiting whether an account may try to spend; if not, `demand` decides."""
-        return self._rule is GateRule.CREDITS or account in self._passed
+        """Tell without waiting whether an account may try to spend; if not, `admit` decides."""
+        return self._locks.is_clear(account) and (self._rule is GateRule.CREDITS or account in self._passed)
+
+    def admit(self, account: AccountId) -> None:
+        """Let an account try to spend, or say why not. Blocks on short reads. Raises: AccountOnHold, GateClosed."""
+        self._locks.check(account)
+        if self._rule is not GateRule.CREDITS:
+            self.demand(account)
 
     def demand(self, account: AccountId) -> None:
         """Let an account pass, or say which step is missing. Blocks on short reads. Raises: GateClosed."""
@@ -112,9 +120,12 @@ class SpendingGate:
 
     @contextmanager
     def passage(self, account: AccountId) -> Generator[None]:
-        """Run a block that spends; a wallet that is short says so only to those who have passed. Raises: GateClosed."""
+        """Run a block that spends; a wallet that is short says so only to those who have passed.
+
+        Raises: AccountOnHold, GateClosed.
+        """
         if not self.lets_in(account):
-            self.demand(account)
+            self.admit(account)
         try:
             yield
         except (InsufficientCredits, DebtLimitReached) as error:

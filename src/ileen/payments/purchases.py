@@ -25,6 +25,7 @@ from ileen.base.errors import NotFound, PurchaseClosed, QuoteChanged, StripeRefu
 from ileen.base.ids import AccountId, Ids, PurchaseId, RefillId
 from ileen.payments import records
 from ileen.payments.amounts import check_cents, write_cents
+from ileen.payments.disputes.locks import Locks
 from ileen.payments.machine import Machine, description
 from ileen.payments.model import (
     ENDED,
@@ -73,8 +74,9 @@ class Purchases:
         policy: Policy,
         clock: Clock,
         ids: Ids,
+        locks: Locks,
     ) -> None:
-        self._database, self._machine, self._stripe = database, machine, stripe
+        self._database, self._machine, self._stripe, self._locks = database, machine, stripe, locks
         self._payers, self._policy, self._clock, self._ids = payers, policy, clock, ids
         self._rates: dict[str, str] = {}
         self._rating = threading.Lock()
@@ -103,13 +105,14 @@ class Purchases:
 
         A repeated key, or a purchase already under way, answers with that purchase. Waits for Stripe; what Stripe
         leaves open is carried on with in the background.
-        Raises: QuoteChanged (with the new quote), KeyReused, NotFound for the card, and as `quote`. Nothing was
-        charged then.
+        Raises: QuoteChanged (with the new quote), KeyReused, AccountOnHold, NotFound for the card, and as `quote`.
+        Nothing was charged then.
         """
         check_cents(cents)
         fingerprint = _fingerprint(cents, quoted_total, card)
         known = self._known(account, key=key, fingerprint=fingerprint)
         if known is None:
+            self._locks.check(account)
             parked = self._parked(account)
             payer = self._payers.payer(account, card=card)
             quote = self._quote(account, payer.customer, cents)
@@ -130,8 +133,9 @@ class Purchases:
     def prepare_refill(self, account: AccountId, cents: int, *, refill: RefillId) -> Record:
         """Return the purchase of a refill, not recorded yet: the default card, for Stripe's total of this moment.
 
-        Raises: as `quote`; BillingIncomplete without a card.
+        Raises: as `quote`; BillingIncomplete without a card; AccountOnHold.
         """
+        self._locks.check(account)
         payer = self._payers.payer(account, card=None)
         quote = self._quote(account, payer.customer, check_cents(cents))
         record = self._record(account, payer, quote, by=None, evidence=Evidence())

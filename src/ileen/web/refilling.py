@@ -41,7 +41,9 @@ class ConsentView(BaseModel):
 class PauseView(BaseModel):
     """Why the rule rests until it is resumed."""
 
-    reason: Literal["declined", "not_confirmed", "cancelled", "refused", "unavailable", "no_card", "billing"]
+    reason: Literal[
+        "declined", "not_confirmed", "cancelled", "refused", "unavailable", "no_card", "billing", "disputed"
+    ]
     message: str
     at: Moment
 

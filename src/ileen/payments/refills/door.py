@@ -324,6 +324,24 @@ class Refills:
                 key = f"refill_paused:{account}:{paused.version}"
                 self._owe(connection, paused, "refill_paused", values, to=email, key=key)
 
+    # Disputes, in the caller's transaction -------------------------------------------------------------------------
+
+    def pause_disputed(self, connection: Connection, account: AccountId) -> None:
+        """Have the rule rest while a payment of the account is disputed. Locks: its setting, its wallet."""
+        setting, now = book.lock(connection, account), self._clock.now()
+        if setting is not None and setting.enabled and setting.paused is None:
+            book.put(connection, setting, at=now, paused=Pause.DISPUTED, paused_at=now, look_at=None)
+            self._note(connection, account, "refill.paused", by=audit.SYSTEM, reason=Pause.DISPUTED.value)
+
+    def resume_disputed(self, connection: Connection, account: AccountId) -> None:
+        """End the rest that disputes brought; other pauses stay. Locks: the setting, the wallet."""
+        setting = book.lock(connection, account)
+        if setting is not None and setting.enabled and setting.paused is Pause.DISPUTED:
+            now = self._clock.now()
+            resumed = book.put(connection, setting, at=now, paused=None, paused_at=None, failures=0, look_at=None)
+            self._note(connection, account, "refill.resumed", by=audit.SYSTEM)
+            self._due(connection, resumed, trigger="resumed")
+
     # In the caller's transaction -----------------------------------------------------------------------------------
 
     def _is_low(self, connection: Connection, setting: Setting) -> bool:

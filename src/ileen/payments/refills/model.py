@@ -35,6 +35,7 @@ class Pause(StrEnum):
     UNAVAILABLE = "unavailable"
     NO_CARD = "no_card"
     BILLING = "billing"
+    DISPUTED = "disputed"
 
 
 BY_CARD: Final = frozenset({Pause.DECLINED, Pause.NOT_CONFIRMED, Pause.NO_CARD})

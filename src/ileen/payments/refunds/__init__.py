@@ -1,5 +1,5 @@
-"""Money that goes back: what is heard of refunds, credit notes and disputes at Stripe, and what follows.
+"""Refunds: credits that were not used become money again, with VAT, credit note and ledger in agreement.
 
-Owns: the way from such an event to the purchase it concerns. Refuses to know: HTTP, and what an event's body claims
-beyond ids.
+Owns: the tables `refund` and `refund_step`; what can go back and until when; the way from a request, or from a refund
+somebody made at Stripe, to money and credits that have both gone or both stayed. Refuses to know: HTTP.
 """

@@ -7,6 +7,7 @@ microseconds UTC.
 from ileen.store.schema.accounts import account, api_key
 from ileen.store.schema.base import metadata
 from ileen.store.schema.customers import card, customer, tax_id
+from ileen.store.schema.disputes import dispute
 from ileen.store.schema.jobs import job, job_slot
 from ileen.store.schema.ledger import entry, hold, lot, lot_draw, spender, tariff, usage_day, usage_record, wallet
 from ileen.store.schema.members import (
@@ -29,6 +30,7 @@ from ileen.store.schema.members import (
 from ileen.store.schema.notices import notice
 from ileen.store.schema.payments import inbox_event, purchase, purchase_key, purchase_step
 from ileen.store.schema.refills import refill, refill_consent, refill_setting
+from ileen.store.schema.refunds import refund, refund_step
 
 __all__ = [
     "IMMUTABLE",
@@ -38,6 +40,7 @@ __all__ = [
     "card",
     "customer",
     "device",
+    "dispute",
     "entry",
     "hold",
     "host_account",
@@ -61,6 +64,8 @@ __all__ = [
     "refill",
     "refill_consent",
     "refill_setting",
+    "refund",
+    "refund_step",
     "session",
     "sign_up",
     "spender",
@@ -83,5 +88,6 @@ IMMUTABLE = (
     "purchase_key",
     "purchase_step",
     "refill_consent",
+    "refund_step",
 )
 """Tables whose rows are facts: the database itself refuses to update or delete them (triggers)."""
