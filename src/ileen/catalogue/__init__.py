@@ -6,8 +6,23 @@ C1  every key exists in every language with the same placeholders and, where it 
 C2  amounts are always grouped and never rounded up: a balance is floored to cents.
 """
 
-from ileen.catalogue.formats import balance, date, day, moment, money, percent
+from ileen.catalogue.formats import balance, cost, date, day, decimal, moment, money, number, percent, sum_of
 from ileen.catalogue.languages import LOCALES, locale_of
 from ileen.catalogue.sentences import sentences, text
 
-__all__ = ["LOCALES", "balance", "date", "day", "locale_of", "moment", "money", "percent", "sentences", "text"]
+__all__ = [
+    "LOCALES",
+    "balance",
+    "cost",
+    "date",
+    "day",
+    "decimal",
+    "locale_of",
+    "moment",
+    "money",
+    "number",
+    "percent",
+    "sentences",
+    "sum_of",
+    "text",
+]

@@ -8,8 +8,9 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent
 
 from ileen.base.clock import Instant, to_datetime
 
@@ -31,6 +32,29 @@ def money(locale: str, amount: str | int, currency: str = "EUR") -> str:
 def balance(locale: str, amount: str, currency: str = "EUR") -> str:
     """Write a balance given as a decimal string of credits, floored to cents: nobody is told more than they have."""
     return format_currency(Decimal(amount).quantize(_CENT, ROUND_FLOOR), currency, locale=_REGION[locale])
+
+
+def cost(locale: str, amount: str, currency: str = "EUR") -> str:
+    """Write a decimal string of credits with all its digits, at least two: a call often costs part of a cent."""
+    pattern = str(Locale.parse(_REGION[locale]).currency_formats["standard"].pattern)
+    every_digit = pattern.replace("0.00", "0.00#######")
+    return format_currency(Decimal(amount), currency, format=every_digit, locale=_REGION[locale], currency_digits=False)
+
+
+def sum_of(locale: str, amount: str, currency: str = "EUR") -> str:
+    """Write a sum of credits floored to cents; what is more than nothing but below a cent is told as that."""
+    exact = Decimal(amount)
+    return f"< {balance(locale, '0.01', currency)}" if 0 < exact < _CENT else balance(locale, amount, currency)
+
+
+def number(locale: str, count: int) -> str:
+    """Write a whole number, grouped."""
+    return format_decimal(count, locale=_REGION[locale], group_separator=True)
+
+
+def decimal(locale: str, text: str) -> str:
+    """Write a decimal string with exactly the digits it has: a rate, a markup."""
+    return format_decimal(Decimal(text), locale=_REGION[locale], decimal_quantization=False)
 
 
 def percent(locale: str, rate: str) -> str:

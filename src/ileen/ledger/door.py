@@ -5,13 +5,14 @@ Commands go through lanes and are durable when answered. Reads are blocking and 
 
 import asyncio
 import weakref
+from collections.abc import Sequence
 
 from sqlalchemy import select
 
 from ileen.base.clock import Clock, Instant, SystemClock
 from ileen.base.errors import NotFound, Refused
 from ileen.base.ids import HoldId, WalletId
-from ileen.ledger import reads
+from ileen.ledger import days, reads
 from ileen.ledger.lanes import Lanes, LoopSink, Waiter
 from ileen.ledger.model import Command, Entry, Expire, Hold, Lot, Receipt, Spender, Wallet
 from ileen.ledger.reads import Call, UsageGroup
@@ -97,10 +98,11 @@ class Ledger:
         run: str | None = None,
         mode: str | None = None,
         activity: str | None = None,
+        model: str | None = None,
         api_key: str | None = None,
     ) -> list[Call]:
         """Return calls, newest first."""
-        filters = {"run": run, "mode": mode, "activity": activity, "api_key": api_key}
+        filters = {"run": run, "mode": mode, "activity": activity, "model": model, "api_key": api_key}
         with self._database.read() as connection:
             return reads.calls(connection, wallet, limit=limit, before=before, filters=filters)
 
@@ -115,6 +117,16 @@ class Ledger:
             return reads.usage(
                 connection, reads.wallet(connection, wallet), group_by=group_by, since=since, until=until
             )
+
+    def spent(self, wallet: WalletId, *, first: int, last: int) -> list[days.Spent]:
+        """Return what was spent from one day to another, both included, by day, mode, activity and model."""
+        with self._database.read() as connection:
+            return days.spent(connection, wallet, first=first, last=last)
+
+    def balances(self, wallet: WalletId, moments: Sequence[Instant]) -> list[int]:
+        """Return the settled balance just before each moment. Raises: NotFound."""
+        with self._database.read() as connection:
+            return days.balances(connection, reads.wallet(connection, wallet), moments)
 
     def keep_tariff(self, tariff_id: str, body: str) -> None:
         """Store the pinned prices a hold will name, once; they are facts and never change."""

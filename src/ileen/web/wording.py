@@ -3,6 +3,7 @@
 Owns: which sentence belongs to which fact; the API and the pages say the same. Refuses to know: HTTP.
 """
 
+import re
 from typing import Final
 
 from ileen import catalogue
@@ -11,6 +12,7 @@ from ileen.payments.customers import Customer, CustomerState
 from ileen.payments.model import Quote
 from ileen.payments.stripe import DeclineKind
 from ileen.payments.vat_ids import TaxId, TaxIdState
+from ileen.web.figures import OTHER
 
 DECLINES: Final = {
     DeclineKind.FUNDS: "decline.funds",
@@ -36,6 +38,7 @@ _CUSTOMERS: Final = {
     CustomerState.UNPLACED: "details.location_invalid",
     CustomerState.DELETED: "details.deleted",
 }
+_OURS: Final = re.compile(r"[a-z]+(_[a-z]+)*", re.ASCII)
 _REFUSALS: Final = {
     "location_invalid": "details.location_invalid",
     "country_not_sold": "details.country.refused",
@@ -69,6 +72,16 @@ def customer_state(locale: str, customer: Customer) -> str | None:
     """Return what somebody must do about their billing details, None if nothing."""
     key = _CUSTOMERS.get(customer.state)
     return None if key is None else catalogue.text(locale, key)
+
+
+def group(locale: str, name: str) -> str:
+    """Return how people read the name of a mode, activity or model. The rate card's own words stay what they are."""
+    if name == OTHER:
+        return catalogue.text(locale, "usage.other")
+    if not name:
+        return catalogue.text(locale, "usage.unnamed")
+    # Names of ours are written with underscores; a model's name is the provider's and is not touched.
+    return name.replace("_", " ").capitalize() if _OURS.fullmatch(name) else name
 
 
 def refusal(locale: str, error: IleenError) -> str:

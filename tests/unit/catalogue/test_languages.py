@@ -11,7 +11,8 @@ from ileen.catalogue.sentences import PLACEHOLDER, Sentence
 
 SAME = {
     "buy.total", "common.optional", "details.name", "invoices.date", "invoices.pdf", "invoices.status",
-    "mail.alarm.body", "mail.alarm.heading", "sign_in.password",
+    "mail.alarm.body", "mail.alarm.heading", "sign_in.password", "usage.activity", "usage.mode",
+    "usage.tokens",
 }  # fmt: skip
 """Words that some language shares with English."""
 OTHERS = LOCALES[1:]

@@ -9,7 +9,22 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 
 from ileen.web.house import House
-from ileen.web.pages import account, activity, billing, buy, desk, gate, keys, members, payer, refill, sign_in, sign_up
+from ileen.web.pages import (
+    account,
+    activity,
+    billing,
+    buy,
+    desk,
+    explained,
+    gate,
+    keys,
+    members,
+    payer,
+    refill,
+    sign_in,
+    sign_up,
+    usage,
+)
 from ileen.web.pages.desk import Pages
 from ileen.web.pages.needs import Needs
 from ileen.web.pages.visit import Visit
@@ -22,6 +37,8 @@ ROOMS: Final[tuple[Pages, ...]] = (
     members.pages,
     keys.pages,
     activity.pages,
+    usage.pages,
+    explained.pages,
     account.pages,
 )
 """Every room of pages; a path belongs to one room only."""
