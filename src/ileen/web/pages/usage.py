@@ -168,7 +168,7 @@ def call_row(visit: Visit, call: Call) -> dict[str, Any]:
         "id": views.call_id(hold.id),
         "at": visit.moment(hold.created_at),
         "activity": wording.group(visit.locale, hold.attribution.activity or ""),
-        "model": hold.attribution.model or "–",
+        "model": hold.attribution.model,
         "input": catalogue.number(visit.locale, call.input_tokens),
         "output": catalogue.number(visit.locale, call.output_tokens),
         "cost": cost(visit.locale, call),

@@ -151,7 +151,7 @@ async def test_signing_in_never_leads_to_another_site(ours: Site, wish: str) -> 
 
     _, page = await ours.sign_in(at=f"/sign-in?next={wish}")
 
-    assert page.url.startswith("http://ileen/account/")
+    assert page.url.startswith("http://ileen/usage")
 
 
 async def test_a_mailed_link_signs_in_once_and_only_when_its_button_is_pressed(ours: Site) -> None:
@@ -166,7 +166,7 @@ async def test_a_mailed_link_signs_in_once_and_only_when_its_button_is_pressed(o
     assert (await browser.open("/account/profile")).url.startswith("http://ileen/sign-in")
     page = await browser.press(shown, "Sign in")
 
-    assert (page.status, page.url.startswith("http://ileen/account/")) == (200, True)
+    assert (page.status, page.url.startswith("http://ileen/usage")) == (200, True)
     assert (await ours.browser().open(link)).status == 410
     assert (await ours.browser().open("/reset" + link.removeprefix("/sign-in/link"))).status == 410
 
