@@ -79,6 +79,13 @@ SAMPLES: dict[str, dict[str, str]] = {
         "decline": "funds",
         "link": "/billing",
     },
+    "low_balance": {
+        "balance": "4.109",
+        "runway": "day",
+        "link": "/billing/buy",
+        "settings": "/billing#alerts",
+    },
+    "out_of_credits": {"balance": "0.02", "link": "/billing/buy", "settings": "/billing#alerts"},
     "card_expiring": {"card": "Visa •••• 4242", "expires_on": "2026-11-30", "link": "/billing/cards"},
     "confirm_email": {
         "expires_at": "2026-11-25T14:10:00.000000Z",

@@ -17,11 +17,13 @@ import uvicorn
 
 from ileen import web
 from ileen.accounts import Accounts
+from ileen.accounts.alerts import Alerts, nothing_expected
 from ileen.accounts.people import People
 from ileen.accounts.provider import Provider
 from ileen.base.clock import SECOND, Clock, SystemClock
-from ileen.base.errors import IleenError
-from ileen.base.ids import Ids, RandomIds
+from ileen.base.errors import IleenError, InsufficientCredits
+from ileen.base.ids import AccountId, Ids, RandomIds
+from ileen.base.money import parse
 from ileen.gateway import Gateway
 from ileen.jobs import Worker
 from ileen.ledger import Ledger
@@ -83,7 +85,19 @@ class App:
         self.payments: Payments | None = None
         if settings.stripe_secret_key is not None:
             self.billing, self.payments = self._open_payments(settings.stripe_secret_key)
-        handlers = {**self.notices.handlers(), **self.accounts.handlers(), **self.people.handlers()}
+        self.alerts = Alerts(
+            self.database,
+            self.accounts,
+            clock=self.clock,
+            ids=self.ids,
+            expects=nothing_expected if self.payments is None else self.payments.refills.is_expected,
+        )
+        handlers = {
+            **self.alerts.handlers(),
+            **self.notices.handlers(),
+            **self.accounts.handlers(),
+            **self.people.handlers(),
+        }
         if self.billing is not None and self.payments is not None:
             handlers |= {**self.billing.handlers(), **self.payments.handlers()}
         recurring = [*self.people.recurring(), *(Payments.recurring() if self.payments else ())]
@@ -167,7 +181,7 @@ class App:
         gate = None
         if self.billing is not None and self.payments is not None:
             rule = GateRule(self.settings.gate)
-            gate = self.billing.spending_gate(rule, explain=self.payments.refills.hints.explain)
+            gate = self.billing.spending_gate(rule, explain=self._explain)
         gateway = Gateway(
             ledger=self.ledger,
             accounts=self.accounts,
@@ -189,11 +203,18 @@ class App:
             database=self.database,
             billing=self.billing,
             payments=self.payments,
+            alerts=self.alerts,
             gate=gate,
             country_header=self.settings.country_header,
             inbox_url=self.inbox_url,
         )
         return front, gateway
+
+    def _explain(self, account: AccountId, error: InsufficientCredits) -> None:
+        """Add to a refusal what is on its way, and have the account told that its credits have run out."""
+        assert self.payments is not None
+        self.payments.refills.hints.explain(account, error)
+        self.alerts.short(account, parse(error.fields["needed"]))
 
     async def serve(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve HTTP on a bound socket until SIGINT or SIGTERM; call `ready` once requests are answered.

@@ -29,7 +29,7 @@ from ileen.base.errors import KeyInvalid, NotFound
 from ileen.base.ids import AccountId, Ids, KeyId, is_id, wallet_of
 from ileen.jobs import Handler
 from ileen.ledger import Ledger
-from ileen.ledger.model import DEBT_NANO_MAX_DEFAULT, CloseKey, OpenWallet, Receipt, SetCaps
+from ileen.ledger.model import DEBT_NANO_MAX_DEFAULT, NOTICE_NANO_DEFAULT, CloseKey, OpenWallet, Receipt, SetCaps
 from ileen.ledger.places import bucket_of
 from ileen.store.engine import Database
 from ileen.store.schema import account as accounts_table
@@ -111,7 +111,13 @@ class Accounts:
     def open_wallet(self, account_id: AccountId, *, debt_max: int = DEBT_NANO_MAX_DEFAULT) -> Account:
         """Open the account's wallet; asking again changes nothing. Raises: NotFound."""
         account = self.get(account_id)
-        self._ledger.run(OpenWallet(wallet=wallet_of(account_id), time_zone=account.time_zone, debt_max=debt_max))
+        opened = OpenWallet(
+            wallet=wallet_of(account_id),
+            time_zone=account.time_zone,
+            debt_max=debt_max,
+            notice_mark=NOTICE_NANO_DEFAULT,
+        )
+        self._ledger.run(opened)
         return account
 
     def get(self, account_id: AccountId) -> Account:
@@ -181,7 +187,9 @@ class Accounts:
             month=check_cap(cap_month, field="cap_month"),
             total=check_cap(cap_total, field="cap_total"),
         )
-        self._ledger.run(OpenWallet(wallet=wallet_of(account.id), time_zone=account.time_zone))
+        self._ledger.run(
+            OpenWallet(wallet=wallet_of(account.id), time_zone=account.time_zone, notice_mark=NOTICE_NANO_DEFAULT)
+        )
         self._ledger.run(caps)
         with self._database.write() as connection:
             connection.execute(insert(keys_table).values(_write_key(key, secret)))

@@ -17,6 +17,8 @@ from ileen.base.money import NANO
 
 DEBT_NANO_MAX_DEFAULT = 5 * NANO
 """What a wallet may owe after a late capture unless its account says otherwise: 5 credits."""
+NOTICE_NANO_DEFAULT = 5 * NANO
+"""The balance at which an account is told that its credits run low, unless it chooses another: five credits."""
 
 
 class Book(StrEnum):
@@ -80,11 +82,15 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class OpenWallet(Struct, frozen=True, kw_only=True, gc=False):
-    """Create a wallet. Asking again changes nothing. `time_zone` is an IANA name, for the windows of caps."""
+    """Create a wallet. Asking again changes nothing. `time_zone` is an IANA name, for the windows of caps.
+
+    `notice_mark` (nano-credits) is the balance whose crossing is told; None for a wallet nobody is told of.
+    """
 
     wallet: WalletId
     time_zone: str = "UTC"
     debt_max: int = DEBT_NANO_MAX_DEFAULT
+    notice_mark: int | None = None
 
 
 class SetCaps(Struct, frozen=True, kw_only=True, gc=False):
@@ -303,7 +309,8 @@ class Wallet(Struct, kw_only=True, gc=False):
     """The locked row of a wallet: equal, at all times, to what its journal adds up to.
 
     settled = available + held - debt. `spent`, `purchased`, … are totals over its life. `seq` counts entries and
-    `head` is the hash of the last one. `low_mark` is the balance at or below which what lowers it is told (`low`).
+    `head` is the hash of the last one. `low_mark` is the balance at or below which what lowers it is told,
+    `notice_mark` one whose crossing is told, and that of zero with it (`low`).
     """
 
     id: WalletId
@@ -324,6 +331,7 @@ class Wallet(Struct, kw_only=True, gc=False):
     disputed: int = 0
     head: bytes = b""
     low_mark: int | None = None
+    notice_mark: int | None = None
 
     @property
     def available(self) -> int:

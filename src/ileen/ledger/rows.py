@@ -113,6 +113,7 @@ def write(channel: Channel, states: Iterable[State]) -> None:
         draws += [(*place, draw.seq, draw.lot, draw.amount) for draw in state.draws]
         if state.lowered is not None:
             told.append(low.row(state.lowered))
+        told += [low.crossed_row(*each) for each in state.crossed]
         told += [given.row(wallet.id, *each) for each in state.given]
         for measured in state.measured:
             records.append(_record_row(place, measured))
@@ -222,6 +223,7 @@ def wallet_of(row: Row) -> Wallet:
         disputed=row[16],
         head=bytes(row[17]),
         low_mark=row[18],
+        notice_mark=row[19],
     )
 
 
@@ -229,6 +231,7 @@ def _wallet_row(bucket: int, w: Wallet) -> Row:
     return (
         bucket, w.id, w.time_zone, w.debt_max, w.created_at, w.seq, w.settled, w.held, w.frozen, w.debt,
         w.spent, w.purchased, w.bonus, w.adjusted, w.absorbed, w.refunded, w.disputed, w.head, w.low_mark,
+        w.notice_mark,
     )  # fmt: skip
 
 

@@ -69,17 +69,28 @@ def decide(state: State, command: model.Command, at: Instant) -> Receipt | Refus
 
 
 def _note_low(state: State, wallet: Wallet, answer: Receipt, before: int) -> None:
-    """Note the first command of a batch that lowers the balance to the low mark, or further below it."""
-    low_mark = wallet.low_mark
-    if low_mark is not None and answer.settled <= low_mark and answer.settled < before and state.lowered is None:
+    """Note a command that lowers the balance to a mark of the wallet; the first of a batch for the low mark."""
+    after, low_mark, notice_mark = answer.settled, wallet.low_mark, wallet.notice_mark
+    if after >= before:
+        return
+    if low_mark is not None and after <= low_mark and state.lowered is None:
         state.lowered = answer
+    if notice_mark is not None and after <= notice_mark:
+        if before > notice_mark:
+            state.crossed.append(("low", answer))
+        if before > 0 >= after:
+            state.crossed.append(("empty", answer))
 
 
 def _set_up(state: State, command: model.Setup, at: Instant) -> Receipt | Refused:
     if isinstance(command, model.OpenWallet):
         if state.wallet is None:
             state.wallet = Wallet(
-                id=command.wallet, time_zone=command.time_zone, debt_max=command.debt_max, created_at=at
+                id=command.wallet,
+                time_zone=command.time_zone,
+                debt_max=command.debt_max,
+                created_at=at,
+                notice_mark=command.notice_mark,
             )
             state.changed = True
     elif state.wallet is None:

@@ -62,6 +62,7 @@ class State(Struct):
     measured: list[Measured] = []
     burning: list[Lot] | None = None
     lowered: Receipt | None = None
+    crossed: list[tuple[str, Receipt]] = []
     given: list[tuple[LotId, str, Instant]] = []
 
     def put_hold(self, hold: Hold) -> None:

@@ -140,6 +140,20 @@ KINDS: Final[Mapping[str, Kind]] = {
         notes=("refill_pause",),
         link="link",
     ),
+    "low_balance": Kind(
+        fields={"balance": Field.BALANCE, "runway": Field.CHOICE, "link": Field.LINK, "settings": Field.LINK},
+        optional=frozenset({"runway"}),
+        before=(".body",),
+        notes=("runway",),
+        after=("mail.alerts",),
+        link="link",
+    ),
+    "out_of_credits": Kind(
+        fields={"balance": Field.BALANCE, "link": Field.LINK, "settings": Field.LINK},
+        before=(".body", ".saved"),
+        after=("mail.alerts",),
+        link="link",
+    ),
     "card_expiring": Kind(
         fields={"card": Field.LINE, "expires_on": Field.DAY, "link": Field.LINK},
         before=(".body",),

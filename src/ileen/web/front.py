@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from ileen.accounts import Accounts
+from ileen.accounts.alerts import Alerts
 from ileen.accounts.people import People
 from ileen.base.clock import Clock
 from ileen.base.errors import IleenError, NotFound, TooLarge
@@ -125,6 +126,7 @@ def build(
     database: Database,
     billing: Billing | None = None,
     payments: Payments | None = None,
+    alerts: Alerts | None = None,
     gate: SpendingGate | None = None,
     country_header: str = "",
     inbox_url: str | None = None,
@@ -146,6 +148,7 @@ def build(
         brand=settings.brand,
         billing=billing,
         payments=payments,
+        alerts=alerts or Alerts(database, accounts, clock=clock, ids=ids),
         gate=gate,
         country_header=country_header,
         inbox_url=inbox_url,

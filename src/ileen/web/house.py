@@ -15,6 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from msgspec import Struct
 
 from ileen.accounts import READ, SPEND, Accounts, ApiKey
+from ileen.accounts.alerts import Alerts
 from ileen.accounts.model import BALANCE_READ, INVOICES_READ, READING, USAGE_READ
 from ileen.accounts.people import People
 from ileen.accounts.tokens import HOST_PREFIX, UI_PREFIX
@@ -56,6 +57,7 @@ class House(Struct, frozen=True, kw_only=True):
     brand: str
     billing: Billing | None = None
     payments: Payments | None = None
+    alerts: Alerts
     gate: SpendingGate | None = None
     country_header: str = ""
     inbox_url: str | None = None

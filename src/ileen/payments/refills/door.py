@@ -36,7 +36,7 @@ from ileen.payments.machine import Machine
 from ileen.payments.model import Alarm, Notify
 from ileen.payments.purchases import Purchases
 from ileen.payments.refills import book
-from ileen.payments.refills.hints import Hints
+from ileen.payments.refills.hints import Hints, under_way
 from ileen.payments.refills.model import (
     BY_CARD,
     CONSENT_VERSION,
@@ -148,6 +148,14 @@ class Refills:
         """Return the account's attempts, newest first."""
         with self._database.read() as connection:
             return book.of_account(connection, account, limit=limit, before=before)
+
+    def is_expected(self, connection: Connection, account: AccountId) -> bool:
+        """Tell whether credits come by themselves: the rule is ready to charge, or a refill is under way."""
+        setting = book.setting_of(connection, account)
+        if setting is not None and setting.triggers and not self._policy.stopped:
+            return True
+        found = under_way(connection, account)
+        return found is not None and not found.unconfirmed
 
     # Jobs --------------------------------------------------------------------------------------------------------
 

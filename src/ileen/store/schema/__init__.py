@@ -28,6 +28,7 @@ from ileen.store.schema.members import (
     ui_session,
 )
 from ileen.store.schema.notices import notice
+from ileen.store.schema.outbound import alert_told, outbound_delivery, outbound_endpoint, outbound_event
 from ileen.store.schema.payments import inbox_event, purchase, purchase_key, purchase_step
 from ileen.store.schema.refills import refill, refill_consent, refill_setting
 from ileen.store.schema.refunds import refund, refund_step
@@ -35,6 +36,7 @@ from ileen.store.schema.refunds import refund, refund_step
 __all__ = [
     "IMMUTABLE",
     "account",
+    "alert_told",
     "api_key",
     "audit_event",
     "card",
@@ -57,6 +59,9 @@ __all__ = [
     "metadata",
     "notice",
     "oidc_flow",
+    "outbound_delivery",
+    "outbound_endpoint",
+    "outbound_event",
     "person",
     "purchase",
     "purchase_key",
@@ -89,5 +94,6 @@ IMMUTABLE = (
     "purchase_step",
     "refill_consent",
     "refund_step",
+    "outbound_event",
 )
 """Tables whose rows are facts: the database itself refuses to update or delete them (triggers)."""

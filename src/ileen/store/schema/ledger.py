@@ -42,6 +42,7 @@ wallet = Table(
     whole("disputed"),
     Column("head", LargeBinary, nullable=False),
     Column("low_mark", BigInteger),
+    Column("notice_mark", BigInteger),
     CheckConstraint("held >= 0 AND frozen >= 0 AND debt >= 0", name="never_negative"),
     CheckConstraint("settled - held + debt >= 0", name="never_overspent"),
     sqlite_with_rowid=False,

@@ -14,7 +14,7 @@ from ileen.payments.cards import Card
 from ileen.payments.model import Purchase, PurchaseState
 from ileen.web import wording
 from ileen.web.buying import payments_of
-from ileen.web.pages import buy, refill
+from ileen.web.pages import alerts, buy, refill
 from ileen.web.pages.desk import Pages
 from ileen.web.pages.gate import behind_gate
 from ileen.web.pages.needs import Needs
@@ -39,6 +39,7 @@ _STATUS: Final = {
 def show_billing(visit: Visit) -> Response:
     """Show everything about the account's money."""
     billing, account = billing_of(visit.house), visit.caller.account
+    alerting = alerts.section(visit)
     wallet = visit.house.ledger.wallet(visit.caller.wallet)
     customer, tax_id = billing.customer(account), billing.tax_id(account)
     found = payments_of(visit.house).purchases(account, limit=_PURCHASES_SHOWN)
@@ -56,7 +57,8 @@ def show_billing(visit: Visit) -> Response:
         purchases=[_row(visit, each) for each in found],
         pending=buy.pending(visit),
         errors={},
-        values={"other": "", **refill.values(visit)},
+        values={"other": "", "alerts_threshold": alerting["value"], **refill.values(visit)},
+        alerts=alerting,
         refill=refill.section(visit),
         **buy.choices(visit),
     )

@@ -12,6 +12,7 @@ from ileen.web.house import House
 from ileen.web.pages import (
     account,
     activity,
+    alerts,
     billing,
     buy,
     desk,
@@ -42,7 +43,7 @@ ROOMS: Final[tuple[Pages, ...]] = (
     account.pages,
 )
 """Every room of pages; a path belongs to one room only."""
-SELLING: Final[tuple[Pages, ...]] = (gate.pages, billing.pages, buy.pages, refill.pages, payer.pages)
+SELLING: Final[tuple[Pages, ...]] = (gate.pages, billing.pages, buy.pages, refill.pages, alerts.pages, payer.pages)
 """Rooms that are there only where something can be bought."""
 
 

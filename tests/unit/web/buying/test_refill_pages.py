@@ -145,3 +145,21 @@ async def test_charges_in_a_row_are_warned_of_before_the_rule_is_saved_and_after
     page = words((await shop.browser.get("/billing")).text)
     assert "we charge €10.00 plus VAT to your default card" in page
     assert "it takes 4 charges in a row" in page
+
+
+async def test_low_credits_are_said_above_the_balance_and_the_threshold_is_saved(shop) -> None:
+    await shop.ready()
+    give(shop, "4.109")
+
+    page = words((await shop.browser.get("/billing")).text)
+    assert "Your credits are running low: €4.10 left." in page
+    assert "You get a mail when your balance falls to €5.00 or below" in page
+    wrong = await shop.post("/billing/alerts", alerts_threshold="0.50")
+    assert (wrong.status_code, "Enter an amount from €1.00 to €5,000.00." in words(wrong.text)) == (422, True)
+    await shop.post("/billing/alerts", alerts_threshold="3,50")
+
+    page = words((await shop.browser.get("/billing")).text)
+    assert "running low" not in page
+    answer = (await shop.http.put("/v1/alerts", json={"threshold": None})).json()
+    assert answer == {"state": "ok", "balance": "4.109", "threshold": None, "hours_left": None}
+    assert "You get no mail" in words((await shop.browser.get("/billing")).text)
