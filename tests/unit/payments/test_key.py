@@ -1,52 +1,16 @@
 """The secret key is checked with Stripe at the start: a wrong one stops it, an outage does not."""
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from answering import BALANCE, Answering, answering
 from ileen.app import App
 from ileen.payments.stripe import Stripe, check_key
 from ileen.settings import SettingInvalid, Settings
 from stripe_sandbox import StripeSandbox
 
-BALANCE = {"object": "balance", "available": [], "pending": []}
-
-
-class Answering:
-    """Answers every request as told, where the offline Stripe cannot: it is never live and knows no restricted key."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.status, self.body = url, 200, dict[str, object]()
-
-    def refuse(self, status: int) -> None:
-        self.status, self.body = status, {"error": {"type": "invalid_request_error", "message": "No."}}
-
-
-@pytest.fixture
-def answering() -> Iterator[Answering]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(found.body).encode()
-            self.send_response(found.status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found = Answering(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
+__all__ = ["answering"]
 
 
 def asked(key: str, url: str) -> str | None:
