@@ -135,8 +135,14 @@ OPERATIONS = [
     "write_auto_refill",
     "resume_auto_refill",
     "read_refills",
+    "read_refundable",
+    "create_refund_quote",
+    "create_refund",
+    "read_refunds",
+    "read_refund",
+    "read_credit_note",
 ]
-TAKES_NOTHING = {"read_health", "read_gate", "read_billing", "read_cards", "read_auto_refill", "resume_auto_refill"}
+TAKES_NOTHING = {"read_health", "read_gate", "read_billing", "read_cards", "read_auto_refill", "resume_auto_refill", "read_refundable"}
 """Operations that take nothing that could be wrong."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 import ileen
-from ileen.web import activity, alerting, buying, hooks, hosting, payer, problems, reading, refilling, writes
+from ileen.web import activity, alerting, buying, hooks, hosting, payer, problems, reading, refilling, refunding, writes
 from ileen.web.house import House
 
 _ABOUT: Final = """Prepaid credits for AI agents. One credit costs one euro.
@@ -44,6 +44,7 @@ def build_api(house: House) -> FastAPI:
     app.include_router(buying.router)
     app.include_router(refilling.router)
     app.include_router(alerting.router)
+    app.include_router(refunding.router)
     app.include_router(hooks.router)
     problems.install(app, buy_url=house.buy_url)
     _describe(app)
