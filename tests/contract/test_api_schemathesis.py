@@ -142,7 +142,15 @@ OPERATIONS = [
     "read_refund",
     "read_credit_note",
 ]
-TAKES_NOTHING = {"read_health", "read_gate", "read_billing", "read_cards", "read_auto_refill", "resume_auto_refill", "read_refundable"}
+TAKES_NOTHING = {
+    "read_health",
+    "read_gate",
+    "read_billing",
+    "read_cards",
+    "read_auto_refill",
+    "resume_auto_refill",
+    "read_refundable",
+}
 """Operations that take nothing that could be wrong."""
 
 
