@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Generator
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 import uvicorn
@@ -39,6 +39,10 @@ from ileen.payments.territories import EU
 from ileen.pricing import Prices
 from ileen.settings import Settings
 from ileen.store.engine import Database
+from ileen.web.front import Asgi
+
+if TYPE_CHECKING:
+    from ileen.studio import Studio
 
 _SWEEP_EVERY_S = 1
 _STRIPE_ASKED_S = 5
@@ -101,6 +105,7 @@ class App:
         if self.billing is not None and self.payments is not None:
             handlers |= {**self.billing.handlers(), **self.payments.handlers()}
         recurring = [*self.people.recurring(), *(Payments.recurring() if self.payments else ())]
+        self.studio: Studio | None = None
         self.worker = Worker(self.database, handlers, clock=self.clock, ids=self.ids, recurring=recurring)
 
     def _open_payments(self, secret_key: str) -> tuple[Billing, Payments]:
@@ -176,8 +181,11 @@ class App:
         if warning := check_key(once):
             _log.warning("payments.key.unchecked", sentence=warning)
 
-    def build(self) -> tuple[web.Front, Gateway]:
-        """Return the HTTP side: what serves, and the gateway in it, which is started and stopped by the caller."""
+    def build(self, *, origin: str = "") -> tuple[web.Front, Gateway]:
+        """Return the HTTP side: what serves, and the gateway in it, which is started and stopped by the caller.
+
+        So is the studio, which is there if it is wanted and `origin` says where it reaches us.
+        """
         gate = None
         if self.billing is not None and self.payments is not None:
             rule = GateRule(self.settings.gate)
@@ -207,6 +215,7 @@ class App:
             gate=gate,
             country_header=self.settings.country_header,
             inbox_url=self.inbox_url,
+            lodger=self._lodge(origin) if origin and self.settings.studio == "on" else None,
         )
         return front, gateway
 
@@ -216,13 +225,30 @@ class App:
         self.payments.refills.hints.explain(account, error)
         self.alerts.short(account, parse(error.fields["needed"]))
 
+    def _lodge(self, origin: str) -> Callable[[web.Reception], Asgi]:
+        from ileen.studio import Studio  # noqa: PLC0415  # most commands, and servers without a studio, need none of it
+        from ileen.studio.studio import StudioSettings  # noqa: PLC0415
+
+        settings = StudioSettings(
+            origin=origin,
+            file=self.settings.data_dir / "studio.sqlite3",
+            models=tuple(self.settings.studio_models.split(",")),
+            embedder=self.settings.studio_embedding_model,
+        )
+
+        def lodge(reception: web.Reception) -> Asgi:
+            self.studio = Studio(settings, reception=reception, clock=self.clock, ids=self.ids)
+            return self.studio.site
+
+        return lodge
+
     async def serve(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve HTTP on a bound socket until SIGINT or SIGTERM; call `ready` once requests are answered.
 
         Raises: SettingInvalid (Stripe refuses the key).
         """
         await asyncio.to_thread(self.check_stripe)
-        front, gateway = self.build()
+        front, gateway = self.build(origin=origin_of(listener))
         for warning in self.prices.warnings(self.clock.now()):
             _log.warning("pricing.rate.stale", sentence=warning)
         if self.settings.smtp_url is None:
@@ -231,12 +257,22 @@ class App:
         sweeper = _Sweeper(self.ledger)
         sweeper.start()
         self.worker.start()
+        if self.studio is not None:
+            await self.studio.start()
         try:
             await _run(front, listener, ready)
         finally:
+            if self.studio is not None:
+                await self.studio.stop()
             await asyncio.to_thread(self.worker.stop)
             await asyncio.to_thread(sweeper.stop)
             await gateway.stop()
+
+
+def origin_of(listener: socket.socket) -> str:
+    """Return the address a server on this socket is reached at from this machine."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104  # a comparison
 
 
 def _provider(settings: Settings) -> Provider | None:

@@ -91,6 +91,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     reverse_charge: str = "verified"
     tax_code: str = "txcd_10000000"
     country_header: str = ""
+    studio: str = "auto"
+    studio_models: str = "gpt-4o-mini,gpt-5-mini,claude-haiku-4-5"
+    studio_embedding_model: str = "text-embedding-3-small"
 
     @property
     def rates_file(self) -> Path:
@@ -234,6 +237,16 @@ def _database_url(name: str, text: str) -> str:
     return text
 
 
+def _model(name: str, text: str) -> str:
+    if len(text) > 200 or not text.isprintable() or not text.strip():
+        raise SettingInvalid(f"{name} must be the name of a model.")
+    return text.strip()
+
+
+def _models(name: str, text: str) -> str:
+    return ",".join(_model(name, each) for each in text.split(","))
+
+
 def _one_of(*words: str) -> Callable[[str, str], str]:
     def read(name: str, text: str) -> str:
         if text not in words:
@@ -325,5 +338,8 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "reverse_charge": _one_of("verified", "format", "never"),
     "tax_code": _tax_code,
     "country_header": _header,
+    "studio": _one_of("auto", "on", "off"),
+    "studio_models": _models,
+    "studio_embedding_model": _model,
 }
 """How each setting is read; the environment's name is `ILEEN_` and the key in capitals."""

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ileen import __version__
 from ileen.accounts.audit import SYSTEM
-from ileen.app import App
+from ileen.app import App, origin_of
 from ileen.base import log
 from ileen.base.errors import KeyInvalid
 from ileen.base.ids import AccountId
@@ -53,9 +53,10 @@ def up(as_json: Json = False, host: Host = None, port: Port = None) -> None:  # 
     with _listening(settings) as listener, children(wanted(settings)) as sandbox:
         settings = connect(_reachable(settings, listener), sandbox)
         inbox_url = sandbox[INBOX]["url"] if INBOX in sandbox else None
+        settings = replace(settings, studio="off" if settings.studio == "off" else "on")
         with App.open(settings, inbox_url=inbox_url) as app:
             demo = _demo(app, settings.data_dir / "demo.json")
-            url = _url(listener)
+            url = origin_of(listener)
             facts = {
                 "url": url,
                 "openai_base_url": f"{url}/openai/v1",
@@ -73,7 +74,7 @@ def serve(host: Host = None, port: Port = None) -> None:
     """Start the server alone, for production: no demo account, no sandbox."""
     settings = _settings(host, port)
     with _listening(settings) as listener, App.open(_reachable(settings, listener)) as app:
-        url = _url(listener)
+        url = origin_of(listener)
         _run(app, listener, lambda: console.print(f"Ileen {__version__} serves on {url}", highlight=False))
 
 
@@ -117,14 +118,9 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
         yield listener
 
 
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104  # a comparison
-
-
 def _reachable(settings: Settings, listener: socket.socket) -> Settings:
     """Have links lead to where people reach us: the address listened on, unless the settings know better."""
-    return replace(settings, public_url=settings.public_url or _url(listener))
+    return replace(settings, public_url=settings.public_url or origin_of(listener))
 
 
 def _run(app: App, listener: socket.socket, ready: Callable[[], None]) -> None:

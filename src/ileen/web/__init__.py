@@ -9,5 +9,6 @@ W3  an account sees its own things only; another account's ids answer exactly as
 
 from ileen.web.api import build_api
 from ileen.web.front import Front, build
+from ileen.web.reception import Reception
 
-__all__ = ["Front", "build", "build_api"]
+__all__ = ["Front", "Reception", "build", "build_api"]

@@ -27,6 +27,7 @@ from ileen.web.house import House
 from ileen.web.pages import site
 from ileen.web.problems import MEDIA_TYPE, encode, request_id
 from ileen.web.quotes import Quotes
+from ileen.web.reception import Reception
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -35,6 +36,11 @@ Asgi = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 API_BODY_BYTES_MAX: Final = 1024 * 1024
 """Bodies of the API are small documents; model calls go through the gateway, which has its own limit."""
+
+LODGER_BODY_BYTES_MAX: Final = 6 * 1024 * 1024
+"""Bodies for the application beside us may be uploads."""
+LODGER: Final = "/studio"
+"""Where the application beside us is, if there is one."""
 
 _GATEWAY_PREFIXES: Final = ("/openai/", "/anthropic/")
 _API_PREFIXES: Final = ("/v1/", "/hooks/")
@@ -75,11 +81,12 @@ class WebSettings(Protocol):
 class Front:
     """The ASGI application of one server process."""
 
-    def __init__(self, *, api: Asgi, pages: Asgi, gateway: Asgi, cors: Cors, ids: Ids) -> None:
+    def __init__(self, *, api: Asgi, pages: Asgi, gateway: Asgi, cors: Cors, ids: Ids, lodger: Asgi | None) -> None:
         self._api = api
         self._cors = cors
         self._pages = pages
         self._gateway = gateway
+        self._lodger = lodger
         self._ids = ids
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -95,6 +102,8 @@ class Front:
             await self._gateway(scope, receive, send)
         elif "\x00" in path or not path.isprintable():
             await _answer(send, NotFound("There is nothing at this path.", what="path", id=""))
+        elif self._lodger is not None and (path == LODGER or path.startswith(LODGER + "/")):
+            await self._serve(self._lodger, scope, receive, send, limit=LODGER_BODY_BYTES_MAX)
         else:
             room = self._api if path in _API_PATHS or path.startswith(_API_PREFIXES) else self._pages
             serve = partial(self._serve, room)
@@ -103,9 +112,17 @@ class Front:
             else:
                 await serve(scope, receive, send)
 
-    async def _serve(self, room: Asgi, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _serve(
+        self,
+        room: Asgi,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        send: Send,
+        *,
+        limit: int = API_BODY_BYTES_MAX,
+    ) -> None:
         try:
-            body = await _read_body(scope, receive)
+            body = await _read_body(scope, receive, limit=limit)
         except TooLarge as error:
             await _answer(send, error)
             return
@@ -130,8 +147,12 @@ def build(
     gate: SpendingGate | None = None,
     country_header: str = "",
     inbox_url: str | None = None,
+    lodger: Callable[[Reception], Asgi] | None = None,
 ) -> Front:
-    """Put the application together. The ledger and the gateway are started and stopped by the caller."""
+    """Put the application together. The ledger and the gateway are started and stopped by the caller.
+
+    `lodger` makes an application beside us (the studio), which is then what people land in.
+    """
     house = House(
         database=database,
         ledger=ledger,
@@ -152,8 +173,16 @@ def build(
         gate=gate,
         country_header=country_header,
         inbox_url=inbox_url,
+        lodging=LODGER if lodger is not None else "",
     )
-    return Front(api=build_api(house), pages=site.build(house), gateway=gateway, cors=Cors(people.hosts), ids=ids)
+    return Front(
+        api=build_api(house),
+        pages=site.build(house),
+        gateway=gateway,
+        cors=Cors(people.hosts),
+        ids=ids,
+        lodger=None if lodger is None else lodger(Reception(house)),
+    )
 
 
 def _with_request_id(send: Send, given: str) -> Send:
@@ -168,11 +197,11 @@ def _with_request_id(send: Send, given: str) -> Send:
     return sending
 
 
-async def _read_body(scope: MutableMapping[str, Any], receive: Receive) -> bytes | None:
+async def _read_body(scope: MutableMapping[str, Any], receive: Receive, *, limit: int) -> bytes | None:
     """Read a whole body within the limit; None if the client went away. Raises: TooLarge."""
     for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or int(value[:19]) > API_BODY_BYTES_MAX):
-            raise TooLarge(limit_bytes=API_BODY_BYTES_MAX)
+        if name == b"content-length" and (not value.isdigit() or int(value[:19]) > limit):
+            raise TooLarge(limit_bytes=limit)
     chunks: list[bytes] = []
     size = 0
     more = True
@@ -182,8 +211,8 @@ async def _read_body(scope: MutableMapping[str, Any], receive: Receive) -> bytes
             return None
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size > API_BODY_BYTES_MAX:
-            raise TooLarge(limit_bytes=API_BODY_BYTES_MAX)
+        if size > limit:
+            raise TooLarge(limit_bytes=limit)
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)

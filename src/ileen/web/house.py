@@ -40,6 +40,7 @@ class House(Struct, frozen=True, kw_only=True):
     `brand` the name people know us by. `payments`, `billing` and `gate`, which stands before spending, are None where
     no Stripe key is set: nothing can be bought there. `country_header` is where a proxy of ours names the country of
     an address, `inbox_url` where the offline inbox shows the mails that this server does not send.
+    `lodging` is the path of the application people land in, if there is one beside us.
     """
 
     database: Database
@@ -61,6 +62,7 @@ class House(Struct, frozen=True, kw_only=True):
     gate: SpendingGate | None = None
     country_header: str = ""
     inbox_url: str | None = None
+    lodging: str = ""
 
 
 class Caller(Struct, frozen=True, kw_only=True):

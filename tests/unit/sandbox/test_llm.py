@@ -221,3 +221,30 @@ def test_embedding_vectors_are_units_and_depend_on_the_text_alone() -> None:
 
     assert one == again != other
     assert abs(sum(x * x for x in one) - 1) < 1e-9
+
+
+def test_texts_that_share_words_have_vectors_that_are_alike() -> None:
+    """An index of the studio is worth nothing offline otherwise."""
+    question, near, far = (
+        words.vector(text, 256) for text in ("Who can send mail?", "def send_mail(to):", "class Wallet: pass")
+    )
+
+    def likeness(other: list[float]) -> float:
+        return sum(a * b for a, b in zip(question, other, strict=True))
+
+    assert likeness(near) > 0.3 > abs(likeness(far))
+
+
+def test_tools_are_given_what_the_user_names() -> None:
+    version, place = {"type": "string"}, {"enum": ["staging", "production"]}
+    form = {"type": "object", "properties": {"version": version, "environment": place}}
+
+    assert words.filled(form, "Deploy 1.4.2 to production") == {"version": "1.4.2", "environment": "production"}
+
+
+async def test_a_tool_counts_as_named_by_the_user_not_by_the_instructions(provider: httpx2.AsyncClient) -> None:
+    turns = [{"role": "system", "content": "You have get_weather."}, {"role": "user", "content": "Hello"}]
+
+    answer = await chat(provider, messages=turns, tools=[{"type": "function", "function": WEATHER}])
+
+    assert answer["choices"][0]["message"]["content"].startswith("You asked: “Hello”")

@@ -22,11 +22,13 @@ class Asked:
         prompt = "\n".join(text for text, _ in blocks)
         offered = [tool for tool in body.get("tools") or [] if isinstance(tool, dict) and "name" in tool]
         latest = (body.get("messages") or [{}])[-1].get("content")
-        choice = tools.Choice.read(body.get("tool_choice"), answered=_is_tool_result(latest))
-        self.tool = tools.choose(offered, choice, prompt)
-        last = words.text_of(latest)
-        self.text, self.short = words.cut("" if self.tool else words.answer(last), body.get("max_tokens"))
-        whole = words.tokens(prompt) + sum(words.tokens(str(tool)) for tool in offered)
+        answered = _is_tool_result(latest)
+        choice = tools.Choice.read(body.get("tool_choice"), answered=answered)
+        self.said = _said(body)
+        self.tool = tools.choose(offered, choice, prompt, said=self.said)
+        whole = words.answer(self.said) + (words.heard(latest) if answered else "")
+        self.text, self.short = words.cut("" if self.tool else whole, body.get("max_tokens"))
+        count = words.tokens(prompt) + sum(words.tokens(str(tool)) for tool in offered)
         marked = [i for i, (_, mark) in enumerate(blocks) if mark]
         self.cache_read = self.cache_write = 0
         self.hour = False
@@ -39,8 +41,8 @@ class Asked:
             else:
                 self.cache_write = words.tokens(whole_head)
             seen.add(head)
-        self.input_tokens = max(whole - self.cache_read - self.cache_write, 0)
-        self.total_input = whole
+        self.input_tokens = max(count - self.cache_read - self.cache_write, 0)
+        self.total_input = count
         self.output_tokens = 20 if self.tool else words.tokens(self.text)
 
 
@@ -77,6 +79,13 @@ def events(asked: Asked, id_: str, faults: Faults) -> Iterator[Json]:
     yield {"type": "message_stop"}
 
 
+def _said(body: Json) -> str:
+    """Return the latest of what the user said; results of tools are not said by anybody."""
+    messages = [each for each in body.get("messages") or [] if isinstance(each, dict) and each.get("role") == "user"]
+    contents = [each.get("content") for each in reversed(messages)]
+    return words.text_of(next((each for each in contents if not _is_tool_result(each)), None))
+
+
 def _is_tool_result(content: Any) -> bool:
     return isinstance(content, list) and any(
         isinstance(block, dict) and block.get("type") == "tool_result" for block in content
@@ -101,7 +110,7 @@ def _head(asked: Asked, id_: str) -> Json:
 
 def _block(asked: Asked, id_: str) -> Json:
     if asked.tool:
-        value = words.example(asked.tool.get("input_schema"))
+        value = words.filled(asked.tool.get("input_schema"), asked.said)
         return {"type": "tool_use", "id": "toolu_" + id_[-12:], "name": asked.tool["name"], "input": value}
     return {"type": "text", "text": asked.text}
 

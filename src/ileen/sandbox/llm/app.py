@@ -173,6 +173,8 @@ class _Answer:
             data = event.encode() if isinstance(event, str) else _encode(event)
             name = f"event: {event['type']}\n".encode() if named and isinstance(event, dict) else b""
             await self._body(name + b"data: " + data + b"\n\n", more=True)
+            if faults.pace_ms:
+                await asyncio.sleep(faults.pace_ms / 1000)
             if faults.stall:
                 await asyncio.sleep(3600)
         if faults.cut is not None:  # more chunks than there were: the end of the stream is what breaks

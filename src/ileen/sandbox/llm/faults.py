@@ -2,6 +2,7 @@
 
 `Ileen-Sandbox-Fault: <fault>`, or `model#<fault>`; several are joined by commas.
 status-500 (any 4xx or 5xx) · status-429-retry-2 · stall · cut-N · no-usage · wrong-usage · slow-first-MS · latency-MS
+· pace-MS
 """
 
 import re
@@ -21,6 +22,7 @@ class Faults(Struct, frozen=True, kw_only=True):
     wrong_usage: bool = False
     slow_first_ms: int = 0
     latency_ms: int = 0
+    pace_ms: int = 0
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -32,7 +34,7 @@ class Faults(Struct, frozen=True, kw_only=True):
                 values["retry_after_s"] = int(match[2]) if match[2] else None
             elif match := re.fullmatch(r"cut-(\d{1,5})", word):
                 values["cut"] = int(match[1])
-            elif match := re.fullmatch(r"(slow-first|latency)-(\d{1,6})", word):
+            elif match := re.fullmatch(r"(slow-first|latency|pace)-(\d{1,6})", word):
                 values[match[1].replace("-", "_") + "_ms"] = int(match[2])
             elif word in {"stall", "no-usage", "wrong-usage"}:
                 values[word.replace("-", "_")] = True

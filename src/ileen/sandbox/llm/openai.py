@@ -27,10 +27,13 @@ class Asked:
         choice: tools.Choice,
         schema: Any,
         seen: set[str],
+        said: str | None = None,
+        heard: str = "",
     ) -> None:
         self.model = model
-        self.tool = tools.choose(offered, choice, prompt)
-        whole = words.structured(schema, prompt) if schema else words.answer(prompt)
+        self.said = prompt if said is None else said
+        self.tool = tools.choose(offered, choice, prompt, said=said)
+        whole = words.structured(schema, self.said) if schema else words.answer(self.said) + heard
         self.text, self.short = words.cut("" if self.tool else whole, limit)
         self.reasoning = 64 if model.startswith(("o", "gpt-5")) and limit != 0 else 0
         self.prompt_tokens = words.tokens(prompt) + sum(words.tokens(str(tool)) for tool in offered)
@@ -61,9 +64,10 @@ def _cached(prompt: str, seen: set[str]) -> int:
 
 def chat_asked(body: Json, seen: set[str]) -> Asked:
     """Read a chat completion request."""
-    messages = body.get("messages") or []
-    prompt = "\n".join(words.text_of(m.get("content")) for m in messages if isinstance(m, dict))
-    answered = bool(messages) and isinstance(messages[-1], dict) and messages[-1].get("role") == "tool"
+    messages = [each for each in body.get("messages") or [] if isinstance(each, dict)]
+    prompt = "\n".join(words.text_of(m.get("content")) for m in messages)
+    answered = bool(messages) and messages[-1].get("role") == "tool"
+    said = next((words.text_of(m.get("content")) for m in reversed(messages) if m.get("role") == "user"), None)
     wanted = _object(body.get("response_format"))
     return Asked(
         str(body.get("model")),
@@ -73,6 +77,8 @@ def chat_asked(body: Json, seen: set[str]) -> Asked:
         choice=tools.Choice.read(body.get("tool_choice"), answered=answered),
         schema=_object(wanted.get("json_schema")).get("schema") or _any_object(wanted),
         seen=seen,
+        said=said,
+        heard=words.heard(messages[-1].get("content")) if answered else "",
     )
 
 
@@ -80,7 +86,7 @@ def chat(body: Json, asked: Asked, id_: str, created: int, faults: Faults) -> Js
     """Return an unstreamed chat completion."""
     message: Json = {"role": "assistant", "content": asked.text or None, "refusal": None}
     if asked.tool:
-        message["tool_calls"] = [_tool_call(asked.tool, id_)]
+        message["tool_calls"] = [_tool_call(asked, asked.tool, id_)]
     choices = [
         {"index": i, "message": message, "logprobs": None, "finish_reason": _finish(asked)}
         for i in range(body.get("n") or 1)
@@ -111,7 +117,7 @@ def chat_chunks(body: Json, asked: Asked, id_: str, created: int, faults: Faults
     for index in range(count):
         yield chunk(index, {"role": "assistant", "content": "" if not asked.tool else None})
         if asked.tool:
-            call = {"index": 0, **_tool_call(asked.tool, id_)}
+            call = {"index": 0, **_tool_call(asked, asked.tool, id_)}
             yield chunk(index, {"tool_calls": [call]})
         else:
             for piece in words.pieces(asked.text):
@@ -265,15 +271,15 @@ def _finish(asked: Asked) -> str:
     return "tool_calls" if asked.tool else "length" if asked.short else "stop"
 
 
-def _tool_call(tool: Json, id_: str) -> Json:
-    arguments = _arguments(tool)
+def _tool_call(asked: Asked, tool: Json, id_: str) -> Json:
+    arguments = _arguments(asked, tool)
     return {"id": "call_" + id_[-12:], "type": "function", "function": {"name": tool["name"], "arguments": arguments}}
 
 
-def _arguments(tool: Json) -> str:
+def _arguments(asked: Asked, tool: Json) -> str:
     import json  # noqa: PLC0415  # its spaced form is what providers send
 
-    return json.dumps(words.example(tool.get("parameters") or {"type": "object"}))
+    return json.dumps(words.filled(tool.get("parameters") or {"type": "object"}, asked.said))
 
 
 def _output(asked: Asked, id_: str) -> Json:
@@ -284,7 +290,7 @@ def _output(asked: Asked, id_: str) -> Json:
             "status": "completed",
             "call_id": "call_" + id_[-12:],
             "name": asked.tool["name"],
-            "arguments": _arguments(asked.tool),
+            "arguments": _arguments(asked, asked.tool),
         }
     text = {"type": "output_text", "text": asked.text, "annotations": [], "logprobs": []}
     status = "incomplete" if asked.short else "completed"

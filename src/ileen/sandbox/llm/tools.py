@@ -34,15 +34,18 @@ class Choice(Struct, frozen=True, kw_only=True):
         return cls(kind="named" if name else kind, name=str(name) if name else None, answered=answered)
 
 
-def choose(offered: list[Json], choice: Choice, prompt: str) -> Json | None:
-    """Return the tool to call, or None for an answer in words."""
+def choose(offered: list[Json], choice: Choice, prompt: str, *, said: str | None = None) -> Json | None:
+    """Return the tool to call, or None for an answer in words.
+
+    A tool counts as named if `said`, the latest of what the user said, names it: instructions name all of them.
+    """
     if choice.kind == "named":
         return next((tool for tool in offered if tool["name"] == choice.name), None)
     if choice.kind == "none" or not offered:
         return None
-    asked = prompt.lower()
+    asked = (prompt if said is None else said).lower()
     named = [tool for tool in offered if str(tool["name"]).lower() in asked]
-    wanted = "call a tool" in asked or bool(named)
+    wanted = "call a tool" in prompt.lower() or bool(named)
     if choice.kind == "required" or (wanted and not choice.answered):
         return (named or offered)[0]
     return None

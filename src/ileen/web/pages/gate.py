@@ -20,9 +20,6 @@ from ileen.web.payer import billing_of
 
 pages = Pages()
 
-INSIDE = "/billing"
-"""Where the gate leads once it is open."""
-
 
 @pages.get("/gate", needs=Needs.MEMBER)
 def show_gate(visit: Visit) -> Response:
@@ -30,7 +27,7 @@ def show_gate(visit: Visit) -> Response:
     billing, account = billing_of(visit.house), visit.caller.account
     gate = billing.gate(account)
     if gate.open:
-        return visit.redirect(INSIDE)
+        return visit.redirect(visit.inside)
     if visit.person.role not in {Role.OWNER, Role.BILLING}:
         return visit.render("gate_wait.html", account=visit.house.accounts.get(account).name)
     if billing.customer(account).country is None:

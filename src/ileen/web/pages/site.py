@@ -49,7 +49,15 @@ SELLING: Final[tuple[Pages, ...]] = (gate.pages, billing.pages, buy.pages, refil
 
 def build(house: House) -> Starlette:
     """Build the application that serves all pages."""
-    return desk.build(house, ROOMS if house.billing is None else (*ROOMS, *SELLING))
+    rooms = ROOMS if house.billing is None else (*ROOMS, *SELLING)
+    return desk.build(house, (*rooms, _lodging(house.lodging)) if house.lodging else rooms)
+
+
+def _lodging(path: str) -> Pages:
+    """Return the entry of the navigation that leads to the application beside us, first of all."""
+    entry = Pages()
+    entry.in_menu(path, key="nav.studio", needs=Needs.MEMBER, place=0)
+    return entry
 
 
 @pages.get("/", needs=Needs.ANYONE)

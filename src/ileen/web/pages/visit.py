@@ -90,6 +90,11 @@ class Visit:
         return self.house.brand
 
     @property
+    def inside(self) -> str:
+        """Where people go once billing is set up."""
+        return self.house.lodging or "/billing"
+
+    @property
     def navigation(self) -> list[dict[str, Any]]:
         """What this visitor sees in the navigation."""
         here = self.request.url.path
