@@ -88,6 +88,14 @@ class StudioGuest:
             time.sleep(0.1)
         raise AssertionError(seen.text)
 
+    def working(self, page: Page) -> None:
+        """Wait until calls of a run hold credits; the first run of a process takes seconds to get there."""
+        for _ in range(200):
+            if "Reserved" in self.browser.open(page.url).text:
+                return
+            time.sleep(0.1)
+        raise AssertionError("no call is under way")
+
     def ended_after_pause(self, page: Page) -> Page:
         """Wait until a paused run has noticed that there are credits, and has ended."""
         for _ in range(100):
