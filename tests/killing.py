@@ -23,6 +23,11 @@ def spend_until_killed(shop: Shop, account: AccountId, point: str, *, hold: str,
     _until_killed(shop, account, point, does="spend", hold=hold, amount=amount)
 
 
+def fetch_until_killed(shop: Shop, account: AccountId, point: str) -> None:
+    """Have another process fetch the webhooks that were lost, and be killed at a named step."""
+    _until_killed(shop, account, point, does="fetch", now=shop.clock.now())
+
+
 def work_until_killed(shop: Shop, account: AccountId, point: str) -> None:
     """Have another process run the jobs that are due, for the payer of an account, and be killed at a named step."""
     _until_killed(shop, account, point, does="work")

@@ -4,12 +4,13 @@ import json
 import sys
 
 from ileen.accounts import Accounts
-from ileen.base.clock import SECOND, SystemClock
+from ileen.base.clock import SECOND, ManualClock, SystemClock, to_datetime
 from ileen.base.ids import HoldId, RandomIds, wallet_of
-from ileen.jobs import Worker
+from ileen.jobs import Job, Worker
 from ileen.ledger import Ledger
 from ileen.ledger.model import Authorize, Capture
 from ileen.payments import Evidence, Payments, Policy
+from ileen.payments.missed import MISSED
 from ileen.payments.model import Payer
 from ileen.payments.stripe import Stripe
 from ileen.store.engine import Database
@@ -30,7 +31,7 @@ class OnePayer:
 
 
 given = json.loads(sys.argv[1])
-clock = SystemClock()
+clock = ManualClock(to_datetime(given["now"])) if "now" in given else SystemClock()
 ids = RandomIds(clock)
 database = Database.open(given["database"])
 ledger = Ledger(database, clock=clock)
@@ -66,6 +67,8 @@ match given["does"]:
         wallet, hold = wallet_of(given["account"]), HoldId(given["hold"])
         ledger.run(Authorize(wallet=wallet, key="a", hold=hold, amount=given["amount"], lifetime_us=900 * SECOND))
         ledger.run(Capture(wallet=wallet, key="c", hold=hold, amount=given["amount"]))
+    case "fetch":
+        payments.handlers()[MISSED](Job(**dict.fromkeys(Job.__struct_fields__) | {"payload": {}}))
     case _:
         worker = Worker(database, payments.handlers(), clock=clock, ids=ids)
         while worker.run_due():

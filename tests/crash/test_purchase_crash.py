@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from ileen.ledger import Ledger
+from ileen.payments.missed import MISSED
 from ileen.payments.model import PurchaseState
+from ileen.payments.stripe.setting_up import EVENTS
+from ileen.store import schema
 from ileen.store.engine import Database
-from killing import buy_until_killed
+from killing import buy_until_killed, fetch_until_killed
 from shop import Shop, open_shop
 from stripe_sandbox import StripeSandbox, stripe_process, stripe_sandbox
 
@@ -85,3 +88,23 @@ def test_a_declined_purchase_killed_at_any_step_leaves_nothing_to_pay(shop: Shop
     assert [each.status for each in shop.invoices()] == ["void"]
     shop.check()
     assert shop.payments.reconcile(failed.created_at, shop.clock.now()) == []
+
+
+def test_webhooks_fetched_by_a_process_that_is_killed_are_applied_once(shop: Shop) -> None:
+    """They are stored, but how far was read is not: the next run reads them again, and each counts once."""
+    nobody = {"url": "http://127.0.0.1:9/hooks/stripe", "enabled_events": ["*"]}
+    shop.sandbox.client.v1.webhook_endpoints.create(nobody)
+    shop.sandbox.control("webhooks", mode="dropped")
+    account = shop.account(card="pm_card_authenticationRequired")
+    shop.authenticate(str(shop.buy(account).invoice))
+    shop.pass_time(61)
+
+    fetch_until_killed(shop, account, "payments.missed.stored")
+    stored = sorted(each.id for each in shop.rows(schema.inbox_event))
+    shop.payments.handlers()[MISSED](shop.job())
+    shop.work(sweep=False)
+
+    assert stored == sorted(each["id"] for each in shop.events() if each["type"] in EVENTS)
+    assert sorted(each.id for each in shop.rows(schema.inbox_event)) == stored
+    assert shop.states() == ["settled"] and len(shop.lots(account)) == 1
+    shop.check()

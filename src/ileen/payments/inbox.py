@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from msgspec import Struct
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ileen import jobs
@@ -172,10 +172,10 @@ class Inbox:
         into = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
         if connection.execute(into.values(row).on_conflict_do_nothing().returning(table.c.id)).scalar_one_or_none():
             return True
-        known = connection.execute(select(table.c.id).where(table.c.id == told.id)).scalar_one_or_none()
-        if known is None:  # another event has told the same about the same object (I2)
-            duplicate = {"once": None, "outcome": "duplicate", "applied_at": now}
-            connection.execute(insert(table).values(row | duplicate))
+        # Either this very event is stored, also by a delivery of this moment, or another event has told the same about
+        # the same object (I2), and this one is kept as its duplicate.
+        duplicate = {"once": None, "outcome": "duplicate", "applied_at": now}
+        connection.execute(into.values(row | duplicate).on_conflict_do_nothing())
         return False
 
     def _apply(self, event: Event) -> str:
