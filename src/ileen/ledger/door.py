@@ -5,7 +5,7 @@ Commands go through lanes and are durable when answered. Reads are blocking and 
 
 import asyncio
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 
@@ -63,6 +63,11 @@ class Ledger:
         """Return a wallet. Raises: NotFound."""
         with self._database.read() as connection:
             return reads.wallet(connection, wallet)
+
+    def wallets(self, wallets: Collection[WalletId]) -> list[Wallet]:
+        """Return those wallets that there are, in no order."""
+        with self._database.read() as connection:
+            return reads.wallets(connection, wallets)
 
     def spender(self, wallet: WalletId, api_key: str = "") -> Spender:
         """Return the caps and counters of the account, or of one of its keys."""

@@ -58,6 +58,14 @@ def wallet(connection: Connection, id_: WalletId) -> Wallet:
     return rows.wallet_of(row)
 
 
+def wallets(connection: Connection, ids: Collection[WalletId]) -> list[Wallet]:
+    """Return those wallets that there are, in no order."""
+    table = schema.wallet
+    buckets = {bucket_of(each) for each in ids}
+    found = connection.execute(select(table).where(table.c.bucket.in_(buckets), table.c.id.in_(ids)))
+    return [rows.wallet_of(row) for row in found]
+
+
 def spender(connection: Connection, id_: WalletId, api_key: str) -> Spender:
     """Return the caps and counters of the account ("") or a key; untouched ones are all zero and None."""
     table = schema.spender

@@ -10,7 +10,20 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 import ileen
-from ileen.web import activity, alerting, buying, hooks, hosting, payer, problems, reading, refilling, refunding, writes
+from ileen.web import (
+    activity,
+    alerting,
+    buying,
+    hooks,
+    hosting,
+    live,
+    payer,
+    problems,
+    reading,
+    refilling,
+    refunding,
+    writes,
+)
 from ileen.web.house import House
 
 _ABOUT: Final = """Prepaid credits for AI agents. One credit costs one euro.
@@ -35,8 +48,10 @@ def build_api(house: House) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.house = house
+    app.state.watch = live.Watch(house.ledger)
     app.include_router(writes.router)
     app.include_router(reading.router)
+    app.include_router(live.router)
     app.include_router(activity.router)
     app.include_router(hosting.router)
     app.include_router(reading.health_router, responses=_only(problems.responses(503), 503))

@@ -31,7 +31,7 @@ _REMEMBERED: Final = b"600"
 """Seconds a browser need not ask again: not longer than a UI session lives."""
 _PERMITTED: Final = (
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
-    (b"access-control-allow-headers", b"authorization, content-type, idempotency-key"),
+    (b"access-control-allow-headers", b"authorization, content-type, idempotency-key, last-event-id"),
     (b"access-control-max-age", _REMEMBERED),
 )
 _READABLE: Final = (b"access-control-expose-headers", b"ileen-request-id, ileen-replayed, retry-after")

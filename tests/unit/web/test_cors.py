@@ -98,7 +98,7 @@ async def test_a_preflight_of_a_named_origin_is_allowed_what_the_api_takes(world
     assert cors(answer) == {
         "access-control-allow-origin": HERE,
         "access-control-allow-methods": "GET, POST, PUT, DELETE",
-        "access-control-allow-headers": "authorization, content-type, idempotency-key",
+        "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id",
         "access-control-max-age": "600",
     }
 
