@@ -3,6 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
+from ileen.base.ids import wallet_of
+from ileen.base.money import parse
 from ileen.ledger.model import Source
 from ileen.payments.gate import GateRule
 
@@ -43,6 +45,22 @@ async def test_bonus_credits_can_be_spent_before_the_gate(shop) -> None:
     charge = await shop.http.post("/v1/charges", json={"amount": "2.00"})
 
     assert (hold.status_code, charge.status_code) == (201, 201)
+
+
+async def test_a_call_that_cost_more_than_its_hold_is_booked_before_the_gate_as_bounded_debt(shop) -> None:
+    """It was made and will be billed by its provider: not to book it would hide what it cost, not save it."""
+    shop.paying.fund("1.00", Source.BONUS)
+    hold = (await shop.http.post("/v1/holds", json={"amount": "0.50"})).json()["id"]
+
+    captured = (await shop.http.post(f"/v1/holds/{hold}/capture", json={"amount": "3.00"})).json()
+    wallet = (await shop.http.get("/v1/wallet")).json()
+    again = await shop.http.post("/v1/holds", json={"amount": "0.01"})
+    beyond = await shop.http.post(*CHARGE[:1], json=CHARGE[1])
+
+    limit = shop.paying.ledger.wallet(wallet_of(shop.paying.account.id)).debt_max
+    assert wallet["debt"] == captured["borrowed"] and 0 < parse(wallet["debt"]) <= limit
+    assert parse(captured["borrowed"]) + parse(captured["absorbed"]) == parse("2.00")
+    assert [each.json()["code"] for each in (again, beyond)] == ["gate_closed"] * 2
 
 
 @pytest.mark.parametrize(("path", "body", "code"), [(*HOLD, "insufficient_credits"), (*CHARGE, "debt_limit_reached")])
