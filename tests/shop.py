@@ -82,6 +82,7 @@ class Shop:
         self.accounts = Accounts(database, ledger, clock=self.clock, ids=self.ids)
         self.told: list[dict[str, Any]] = []
         self.alarms: list[str] = []
+        self.events_told: list[tuple[str, str]] = []
         self.secrets = [SECRET]
         self.hidden_invoice: str | None = None
         self.payments = self.server(policy)
@@ -104,6 +105,7 @@ class Shop:
             webhook_secrets=self.secrets,
             hooks=self.hooks,
             refills=refills,
+            tell=self._tell,
             refunds=refunds,
         )
 
@@ -257,6 +259,9 @@ class Shop:
 
     def _alarm(self, connection: Any, *, summary: str, detail: str, key: str) -> None:
         self.alarms.append(detail)
+
+    def _tell(self, connection: Any, *, account: AccountId, type_: str, data: Any, key: str) -> None:
+        self.events_told.append((type_, key))
 
     def close(self) -> None:
         self.accounts.close()

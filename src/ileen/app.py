@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -28,6 +29,7 @@ from ileen.gateway import Gateway
 from ileen.jobs import Worker
 from ileen.ledger import Ledger
 from ileen.notices import House, Mailer, Notices
+from ileen.outbound import Outbound, Reach
 from ileen.payments import Payments, Policy
 from ileen.payments.billing import Billing
 from ileen.payments.gate import GateRule
@@ -85,6 +87,7 @@ class App:
             clock=self.clock,
             ids=self.ids,
         )
+        self.outbound = Outbound(self.database, reach=_reach(settings), clock=self.clock, ids=self.ids)
         self.billing: Billing | None = None
         self.payments: Payments | None = None
         if settings.stripe_secret_key is not None:
@@ -95,9 +98,11 @@ class App:
             clock=self.clock,
             ids=self.ids,
             expects=nothing_expected if self.payments is None else self.payments.refills.is_expected,
+            tell=self.outbound.tell,
         )
         handlers = {
             **self.alerts.handlers(),
+            **self.outbound.handlers(),
             **self.notices.handlers(),
             **self.accounts.handlers(),
             **self.people.handlers(),
@@ -137,6 +142,7 @@ class App:
             ids=self.ids,
             notify=self.notices.owe,
             alarm=self.notices.alarm,
+            tell=self.outbound.tell,
             webhook_secrets=settings.stripe_webhook_secret,
             hooks=billing.hooks(),
             refills=RefillPolicy(
@@ -212,6 +218,7 @@ class App:
             billing=self.billing,
             payments=self.payments,
             alerts=self.alerts,
+            outbound=self.outbound,
             gate=gate,
             country_header=self.settings.country_header,
             inbox_url=self.inbox_url,
@@ -284,6 +291,12 @@ def _provider(settings: Settings) -> Provider | None:
         client_secret=settings.oidc_client_secret,
         name=settings.oidc_name,
     )
+
+
+def _reach(settings: Settings) -> Reach:
+    """Return how far events are sent: on a machine of one's own, also to that machine."""
+    loopback = urlsplit(settings.public_url).hostname in {"localhost", "127.0.0.1", "::1"}
+    return Reach(private=settings.webhook_targets == "any", loopback=loopback)
 
 
 def tax_policy(settings: Settings) -> TaxPolicy:

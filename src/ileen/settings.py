@@ -79,6 +79,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     refill_hour_max: int = 5
     refill_day_max: int = 20
     refill_confirm_timeout_s: int = 86400
+    webhook_targets: str = "public"
     refunds: str = "automatic"
     refund_four_eyes_above: int = 0
     withdrawal: str = "on"
@@ -326,6 +327,7 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "refill_hour_max": _whole(1, 1_000),
     "refill_day_max": _whole(1, 1_000),
     "refill_confirm_timeout_s": _whole(60, 604_800),
+    "webhook_targets": _one_of("public", "any"),
     "refunds": _one_of("automatic", "approval"),
     "refund_four_eyes_above": _whole(0, 1_000_000),
     "withdrawal": _one_of("on", "b2b", "off"),

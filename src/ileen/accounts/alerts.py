@@ -27,6 +27,7 @@ from ileen.jobs import Handler, Job
 from ileen.ledger import low, reads
 from ileen.ledger.model import Wallet
 from ileen.ledger.places import bucket_of
+from ileen.outbound import Tell
 from ileen.store.bulk import insert_new
 from ileen.store.engine import Database
 from ileen.store.schema import alert_told as told_table
@@ -79,8 +80,10 @@ class Alerts:
         clock: Clock,
         ids: Ids,
         expects: Callable[[Connection, AccountId], bool] = nothing_expected,
+        tell: Tell | None = None,
     ) -> None:
-        """`expects` tells whether credits are about to be added without anybody doing anything."""
+        """`expects` tells whether credits come without anybody doing anything; `tell` takes events for servers."""
+        self._tell_servers = tell
         self._database, self._accounts = database, accounts
         self._clock, self._ids, self._expects = clock, ids, expects
 
@@ -141,7 +144,9 @@ class Alerts:
     def _tell(self, connection: Connection, wallet: Wallet, kind: str, epoch: str) -> None:
         account, now = account_of(wallet.id), self._clock.now()
         row = {"account_id": account, "kind": kind, "epoch": epoch, "at": now, "mailed": False}
-        insert_new(connection, told_table, row)
+        if insert_new(connection, told_table, row) and self._tell_servers is not None:
+            type_, data = f"balance.{kind}", {"balance": write(wallet.settled)}
+            self._tell_servers(connection, account=account, type_=type_, data=data, key=f"{type_}:{account}:{epoch}")
         if self._expects(connection, account):
             return
         mine = (told_table.c.account_id == account) & (told_table.c.kind == kind) & (told_table.c.epoch == epoch)

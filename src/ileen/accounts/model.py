@@ -34,13 +34,16 @@ WITHDRAW: Final = "withdraw"
 AUDIT_READ: Final = "audit:read"
 """Scope: see what was done in the account and by whom. An owner's: no UI session has it, and `read` lacks it."""
 
+WEBHOOKS: Final = "webhooks"
+"""Scope: say which servers are told of events; owners, and keys for which it is named."""
+
 READING: Final = frozenset({BALANCE_READ, USAGE_READ, INVOICES_READ})
 """The scopes of a UI session that only look; `read` of an API key contains them."""
 MONEY: Final = frozenset({PURCHASE, REFILL, CARDS, WITHDRAW})
 """The scopes that move money or change how it moves; a key has them only if they are named."""
 UI_SCOPES: Final = READING | MONEY
 """What a UI session may be given."""
-KEY_SCOPES: Final = ALL | MONEY | {AUDIT_READ}
+KEY_SCOPES: Final = ALL | MONEY | {AUDIT_READ, WEBHOOKS}
 """What an API key may be given."""
 
 SECRET_PREFIX: Final = "ileen_sk_"  # noqa: S105  # how secrets start, not one

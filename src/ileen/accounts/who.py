@@ -10,7 +10,7 @@ from typing import Final, NewType
 
 from msgspec import Struct
 
-from ileen.accounts.model import AUDIT_READ, BALANCE_READ, UI_SCOPES, USAGE_READ
+from ileen.accounts.model import AUDIT_READ, BALANCE_READ, UI_SCOPES, USAGE_READ, WEBHOOKS
 from ileen.base.clock import Instant
 from ileen.base.ids import AccountId
 
@@ -38,7 +38,7 @@ class StaffRole(StrEnum):
 
 
 ROLE_SCOPES: Final[Mapping[Role, frozenset[str]]] = {
-    Role.OWNER: UI_SCOPES | {AUDIT_READ},
+    Role.OWNER: UI_SCOPES | {AUDIT_READ, WEBHOOKS},
     Role.BILLING: UI_SCOPES,
     Role.MEMBER: frozenset({BALANCE_READ, USAGE_READ}),
 }

@@ -10,6 +10,7 @@ from ileen.base.clock import Clock, Instant
 from ileen.base.ids import AccountId, Ids, PurchaseId
 from ileen.jobs import Handler, Recurring, daily, every
 from ileen.ledger import Ledger
+from ileen.outbound import Tell, silent
 from ileen.payments.disputes.door import Disputes
 from ileen.payments.disputes.locks import Locks
 from ileen.payments.inbox import APPLY, Hook, Inbox
@@ -56,11 +57,12 @@ class Payments:
         hooks: Mapping[str, Hook] | None = None,
         refills: RefillPolicy | None = None,
         refunds: RefundPolicy | None = None,
+        tell: Tell = silent,
     ) -> None:
         """`webhook_secrets` are ours at Stripe, two while one is rolled; none: no webhook is taken."""
         refill_policy = refills or RefillPolicy()
         locks = Locks(database, clock=clock)
-        outcomes = Outcomes(accounts, policy=refill_policy, clock=clock, notify=notify)
+        outcomes = Outcomes(accounts, policy=refill_policy, clock=clock, notify=notify, tell=tell)
         settler = Settler(
             database,
             ledger,
@@ -86,6 +88,7 @@ class Payments:
             ids=ids,
             notify=notify,
             alarm=alarm,
+            tell=tell,
         )
         refund_policy = refunds or RefundPolicy()
         self.disputes = Disputes(

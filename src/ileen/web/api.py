@@ -22,6 +22,7 @@ from ileen.web import (
     reading,
     refilling,
     refunding,
+    webhooks,
     writes,
 )
 from ileen.web.house import House
@@ -60,6 +61,7 @@ def build_api(house: House) -> FastAPI:
     app.include_router(refilling.router)
     app.include_router(alerting.router)
     app.include_router(refunding.router)
+    app.include_router(webhooks.router)
     app.include_router(hooks.router)
     problems.install(app, buy_url=house.buy_url)
     _describe(app)

@@ -16,6 +16,7 @@ from ileen.base.clock import Clock
 from ileen.base.errors import IleenError, NotFound, TooLarge
 from ileen.base.ids import Ids
 from ileen.ledger import Ledger
+from ileen.outbound import Outbound, Reach
 from ileen.payments import Payments
 from ileen.payments.billing import Billing
 from ileen.payments.gate import SpendingGate
@@ -144,6 +145,7 @@ def build(
     billing: Billing | None = None,
     payments: Payments | None = None,
     alerts: Alerts | None = None,
+    outbound: Outbound | None = None,
     gate: SpendingGate | None = None,
     country_header: str = "",
     inbox_url: str | None = None,
@@ -170,6 +172,7 @@ def build(
         billing=billing,
         payments=payments,
         alerts=alerts or Alerts(database, accounts, clock=clock, ids=ids),
+        outbound=outbound or Outbound(database, reach=Reach(), clock=clock, ids=ids),
         gate=gate,
         country_header=country_header,
         inbox_url=inbox_url,

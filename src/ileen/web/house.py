@@ -24,6 +24,7 @@ from ileen.base.clock import Clock
 from ileen.base.errors import Forbidden, KeyInvalid, SessionInvalid
 from ileen.base.ids import AccountId, Ids, WalletId, wallet_of
 from ileen.ledger import Ledger
+from ileen.outbound import Outbound
 from ileen.payments import Payments
 from ileen.payments.billing import Billing
 from ileen.payments.gate import SpendingGate
@@ -59,6 +60,7 @@ class House(Struct, frozen=True, kw_only=True):
     billing: Billing | None = None
     payments: Payments | None = None
     alerts: Alerts
+    outbound: Outbound
     gate: SpendingGate | None = None
     country_header: str = ""
     inbox_url: str | None = None

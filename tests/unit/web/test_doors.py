@@ -169,7 +169,7 @@ async def test_the_openapi_document_describes_the_problems_of_every_operation(wo
     document = (await world.http.get("/openapi.json")).json()
 
     operations = [(path, operation) for path, methods in document["paths"].items() for operation in methods.values()]
-    assert len(operations) == 38
+    assert len(operations) == 48
     for path, operation in operations:
         problems = {
             status: answer["content"] for status, answer in operation["responses"].items() if int(status) >= 400

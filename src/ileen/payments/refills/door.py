@@ -29,6 +29,7 @@ from ileen.base.errors import (
 from ileen.base.ids import AccountId, Ids, RefillId, WalletId, account_of, wallet_of
 from ileen.jobs import Handler, Job
 from ileen.ledger import low, reads
+from ileen.outbound import Tell, silent
 from ileen.payments import records
 from ileen.payments.amounts import credits_of, write_cents
 from ileen.payments.cards import CHANGED as CARDS_CHANGED
@@ -79,8 +80,9 @@ class Refills:
         ids: Ids,
         notify: Notify,
         alarm: Alarm,
+        tell: Tell = silent,
     ) -> None:
-        self._database, self._accounts = database, accounts
+        self._database, self._accounts, self._tell_servers = database, accounts, tell
         self._purchases, self._machine, self._policy = purchases, machine, policy
         self._clock, self._ids, self._notify, self._alarm = clock, ids, notify, alarm
         self.hints = Hints(database)
@@ -302,6 +304,10 @@ class Refills:
                 setting = book.put(connection, setting, at=now, look_at=look_at)
             if look_at is None and self._is_low(connection, setting):
                 book.put(connection, setting, at=now, look_at=now)
+            if verdict is Verdict.CAPPED and setting.cap is not None:
+                data = {"cap": write_cents(setting.cap), "month": write_cents(facts.month)}
+                key = f"refill.capped:{account}:{look_at}"  # the beginning of the next month: once in each
+                self._tell_servers(connection, account=account, type_="refill.capped", data=data, key=key)
             if verdict is Verdict.TOO_OFTEN:
                 summary = f"Auto-refill of account {account} has reached its limit"
                 detail = f"{facts.hour} refills in the last hour, {facts.day} in the last day: it waits."
@@ -327,6 +333,9 @@ class Refills:
                 return
             paused = book.put(connection, setting, at=now, paused=reason, paused_at=now, look_at=None)
             self._note(connection, account, "refill.paused", by=audit.SYSTEM, reason=reason.value)
+            key = f"refill.paused:{account}:{paused.version}"
+            data = {"reason": reason.value}
+            self._tell_servers(connection, account=account, type_="refill.paused", data=data, key=key)
             if email:
                 values = {"refill_pause": reason.value, "link": "/billing#refill"}
                 key = f"refill_paused:{account}:{paused.version}"

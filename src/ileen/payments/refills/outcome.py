@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from ileen.accounts import Accounts
 from ileen.base.clock import Clock, Instant, to_text
+from ileen.outbound import Tell, silent
 from ileen.payments.amounts import write_cents
 from ileen.payments.model import Notify, PurchaseState
 from ileen.payments.refills import book
@@ -33,7 +34,10 @@ _WORDS: Final = {
 class Outcomes:
     """Listens to the purchases of refills. Locks: the account's setting, then its wallet."""
 
-    def __init__(self, accounts: Accounts, *, policy: RefillPolicy, clock: Clock, notify: Notify) -> None:
+    def __init__(
+        self, accounts: Accounts, *, policy: RefillPolicy, clock: Clock, notify: Notify, tell: Tell = silent
+    ) -> None:
+        self._tell_servers = tell
         self._accounts, self._policy, self._clock, self._notify = accounts, policy, clock, notify
 
     def heard(self, connection: Connection, record: Record) -> None:
@@ -75,6 +79,7 @@ class Outcomes:
         assert record.refill_id is not None
         now = self._clock.now()
         book.end(connection, record.refill_id, RefillState.SETTLED, because=None, at=now)
+        self._event(connection, record, "refill.succeeded")
         setting = book.lock(connection, record.account_id)
         if setting is not None and setting.failures:
             book.put(connection, setting, at=now, failures=0)
@@ -83,12 +88,15 @@ class Outcomes:
         assert record.refill_id is not None
         now, because = self._clock.now(), record.because or ""
         book.end(connection, record.refill_id, RefillState.FAILED, because=because, at=now)
+        if because != SUPERSEDED:
+            self._event(connection, record, "refill.failed", because=because)
         setting = book.lock(connection, record.account_id)
         if setting is None or not setting.enabled or setting.paused is not None:
             return
         failures = setting.failures + (because != SUPERSEDED)
         after = after_failure(because, record.decline_code, failures=failures, policy=self._policy)
         if after.pause is not None:
+            self._event(connection, record, "refill.paused", reason=after.pause.value)
             changes = {"paused": after.pause, "paused_at": now, "look_at": None}
         else:
             assert after.retry_us is not None
@@ -96,6 +104,11 @@ class Outcomes:
         book.put(connection, setting, at=now, failures=failures, **changes)
         if because not in {"cancelled", SUPERSEDED}:  # by the account itself
             self._tell_failed(connection, record, after)
+
+    def _event(self, connection: Connection, record: Record, type_: str, **more: str) -> None:
+        data = {"refill": record.refill_id, "purchase": record.id, "amount": write_cents(record.net), **more}
+        key = f"{type_}:{record.id}"
+        self._tell_servers(connection, account=record.account_id, type_=type_, data=data, key=key)
 
     def _tell_failed(self, connection: Connection, record: Record, after: Aftermath) -> None:
         values = {

@@ -170,6 +170,33 @@ def test_a_rule_is_saved_only_with_the_present_wording_and_a_card(shop: Shop) ->
     assert shop.payments.refills.setting(account) is None
 
 
+@pytest.mark.parametrize(
+    ("card", "cap", "expected"),
+    [
+        ("pm_card_visa", None, ["refill.succeeded"]),
+        ("pm_card_chargeCustomerFail", None, ["refill.failed", "refill.paused"]),
+        ("pm_card_visa", 5000, ["refill.succeeded", "refill.capped"]),
+        (None, None, ["refill.paused"]),
+    ],
+)
+def test_servers_are_told_of_each_end_once(
+    sqlite_shop: Shop, card: str | None, cap: int | None, expected: list[str]
+) -> None:
+    shop = sqlite_shop
+    account = ready(shop, card=card or "pm_card_visa", cap=cap)
+    if card is None:
+        shop.payers.payer = no_card
+    spend(shop, account, "2")
+    shop.work()
+    if cap is not None:
+        spend(shop, account, "60")
+        shop.work()
+    again(shop, 61)
+
+    assert [type_ for type_, _ in shop.events_told] == expected
+    assert len({key for _, key in shop.events_told}) == len(expected)
+
+
 def test_terms_out_of_bounds_are_refused(shop: Shop) -> None:
     with pytest.raises(AmountInvalid):
         save(shop, shop.account(), threshold=999)

@@ -120,3 +120,22 @@ async def test_a_rule_that_may_charge_many_times_in_a_row_is_saved_only_if_that_
     assert accepted.json()["chain"] == {"refills": 101, "total": "505.00", "enough": None}
     enough = await shop.http.put("/v1/auto-refill", json=RULE)
     assert enough.json()["chain"] is None
+
+
+async def test_an_owners_servers_are_listed_without_their_secret_and_told_of_what_they_asked_for(shop) -> None:
+    _, secret = shop.paying.accounts.create_key(shop.paying.account.id, name="hooks", scopes=["webhooks"])
+    owner = {"Authorization": f"Bearer {secret}"}
+    url, events = "https://example.com/ileen", ["refill.paused", "refill.failed"]
+
+    made = await shop.http.post("/v1/webhooks", json={"url": url, "events": events}, headers=owner)
+    listed = (await shop.http.get("/v1/webhooks", headers=owner)).json()["data"]
+    refused = await shop.http.post("/v1/webhooks", json={"url": "http://10.0.0.1/"}, headers=owner)
+    stranger = await shop.http.get("/v1/webhooks")
+
+    assert (made.status_code, made.json()["secret"].startswith("whsec_")) == (201, True)
+    assert [(each["url"], each["events"], "secret" in each) for each in listed] == [(url, events, False)]
+    assert (refused.status_code, refused.json()["code"], stranger.status_code) == (422, "request_invalid", 403)
+    path = f"/v1/webhooks/{made.json()['id']}"
+    assert (await shop.http.get(f"{path}/deliveries", headers=owner)).json() == {"data": []}
+    assert (await shop.http.delete(path, headers=owner)).status_code == 204
+    assert (await shop.http.delete(path, headers=owner)).status_code == 404
