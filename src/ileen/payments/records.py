@@ -7,13 +7,14 @@ D3  one open purchase per account, and one purchase per idempotency key: by uniq
 """
 
 from collections.abc import Generator
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Insert, Row, and_, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ileen.base.clock import Instant
+from ileen.base.clock import Instant, to_instant
 from ileen.base.errors import KeyReused, NotFound
 from ileen.base.ids import AccountId, PurchaseId, is_id
 from ileen.payments.model import ENDED, PurchaseState
@@ -145,6 +146,14 @@ def created_page(
     if after is not None:
         query = query.where(id_ > after)
     return [_record(row) for row in connection.execute(query)]
+
+
+def paid_around(connection: Connection, day: date) -> list[Record]:
+    """Return the settled purchases that were paid on a day in any time zone of the world."""
+    start = to_instant(datetime.combine(day, time(), UTC) - timedelta(hours=14))
+    end = to_instant(datetime.combine(day, time(), UTC) + timedelta(hours=24 + 12))
+    span = and_(table.c.paid_at >= start, table.c.paid_at < end, table.c.state == PurchaseState.SETTLED.value)
+    return [_record(row) for row in connection.execute(select(table).where(span).order_by(table.c.id))]
 
 
 def stream(connection: Connection, *, since: Instant | None = None, until: Instant | None = None) -> Generator[Record]:

@@ -10,7 +10,9 @@ B3  the operator's refund needs approvals by different people; whoever asks for 
 
 import hashlib
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import Connection
@@ -18,8 +20,9 @@ from sqlalchemy import Connection
 from ileen import jobs
 from ileen.accounts import Accounts
 from ileen.accounts.audit import SYSTEM
+from ileen.accounts.throttle import Pace, take
 from ileen.base import crash
-from ileen.base.clock import Clock
+from ileen.base.clock import Clock, to_datetime
 from ileen.base.errors import (
     AmountInvalid,
     NotFound,
@@ -58,10 +61,14 @@ from ileen.store.engine import Database
 
 DRIVE: Final = "refunds.drive"
 """The kind of job that carries one refund on."""
+LETTER: Final = "refunds.letter"
+"""The kind of job that carries out a withdrawal that came without sign-in."""
 SWEEP: Final = "refunds.sweep"
 SWEEP_EVERY_S: Final = 10
 
 _SHOWN_MAX: Final = 100
+_LETTERS: Final = Pace(name="withdrawal", burst=10, every_s=60)
+_LETTERS_TO: Final = Pace(name="withdrawal_address", burst=5, every_s=600)
 _Change = Callable[[Connection, Refund], Refund]
 _TRIES_MAX: Final = 10
 
@@ -146,6 +153,23 @@ class Refunds:
             raise _changed(self._quote(self._settled(account, id_), None, late=origin not in BY_PAYER))
         return known
 
+    def take_letter(self, email: str, day: date, *, network: str) -> None:
+        """Take a withdrawal by e-mail address and day of purchase; nothing tells whether there is such a purchase.
+
+        What is there is refunded by jobs, as far as it can be; the acknowledgement goes to the invoice's address.
+        Raises: TooManyAttempts.
+        """
+        now, address = self._clock.now(), email.strip().casefold()
+        with self._database.write() as connection:
+            take(connection, _LETTERS, of=network, now=now)
+            take(connection, _LETTERS_TO, of=address, now=now)
+            for record in records.paid_around(connection, day):
+                zone = self._accounts.get(record.account_id).time_zone
+                bought_on = to_datetime(record.paid_at or record.created_at).astimezone(ZoneInfo(zone)).date()
+                if record.email.casefold() == address and bought_on == day:
+                    payload = {"purchase": record.id, "at": str(now)}
+                    jobs.enqueue(connection, ids=self._ids, kind=LETTER, payload=payload, now=now, key=record.id)
+
     # The operator ------------------------------------------------------------------------------------------------
 
     def approve(self, id_: RefundId, *, by: str) -> Refund:
@@ -218,7 +242,13 @@ class Refunds:
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the jobs of this part."""
-        return {DRIVE: self._drive, SWEEP: self._sweep, RETURNED: self._back.handle, WARNED: self._warned}
+        return {
+            DRIVE: self._drive,
+            SWEEP: self._sweep,
+            RETURNED: self._back.handle,
+            WARNED: self._warned,
+            LETTER: self._wrote,
+        }
 
     def _drive(self, job: Job) -> None:
         self._machine.drive(job.payload["refund"])
@@ -232,22 +262,38 @@ class Refunds:
 
     def _warned(self, job: Job) -> None:
         """Refund what is left of a purchase that its bank calls fraudulent, before it becomes a dispute."""
+        self._request_all(job, Origin.FRAUD_WARNING, by=SYSTEM, reason="early fraud warning")
+
+    def _wrote(self, job: Job) -> None:
+        """Carry out a withdrawal that came without sign-in; one that cannot be carried out is the operator's."""
+        try:
+            self._request_all(job, Origin.LETTER, by="letter", reason=None)
+        except RefundImpossible as error:
+            id_ = job.payload["purchase"]
+            summary = f"A withdrawal from purchase {id_} waits for your answer"
+            with self._database.write() as connection:
+                self._machine.teller.alarm(connection, summary=summary, detail=error.detail, key=f"letter:{job.id}")
+
+    def _request_all(self, job: Job, origin: Origin, *, by: str, reason: str | None) -> None:
+        """Refund all that is left of a job's purchase, if anything is. Raises: RefundImpossible, for a payer's wish."""
         id_ = PurchaseId(job.payload["purchase"])
         with self._database.read() as connection:
             record = records.get(connection, id_)
         try:
-            quote = self.quote(record.account_id, id_, late=True)
+            quote = self.quote(record.account_id, id_, late=origin not in BY_PAYER)
         except RefundImpossible:
+            if origin in BY_PAYER:
+                raise
             return
         self.request(
             record.account_id,
             id_,
             quote.net,
             total=quote.total,
-            key=f"fraud_warning:{id_}:{quote.net}",
-            by=SYSTEM,
-            origin=Origin.FRAUD_WARNING,
-            reason="early fraud warning",
+            key=f"{origin.value}:{id_}:{quote.net}:{quote.total}",
+            by=by,
+            origin=origin,
+            reason=reason,
         )
 
     # -------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ class Teller:
 
     def __init__(self, accounts: Accounts, *, clock: Clock, ids: Ids, notify: Notify, alarm: Alarm) -> None:
         self._accounts, self._clock, self._ids = accounts, clock, ids
-        self._notify, self._alarm = notify, alarm
+        self._notify, self.alarm = notify, alarm
 
     def tell(self, connection: Connection, refund: Refund, *, by: str = audit.SYSTEM) -> None:
         """Tell of a refund's new state."""
@@ -111,4 +111,4 @@ class Teller:
                 f" Credit note {refund.note_number} stands at Stripe, so this part cannot be refunded to the card "
                 "again: pay it another way, or correct the document with your accountant."
             )
-        self._alarm(connection, summary=summary, detail=detail, key=f"refund_failed:{refund.id}")
+        self.alarm(connection, summary=summary, detail=detail, key=f"refund_failed:{refund.id}")

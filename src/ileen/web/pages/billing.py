@@ -14,7 +14,7 @@ from ileen.payments.cards import Card
 from ileen.payments.model import Purchase, PurchaseState
 from ileen.web import wording
 from ileen.web.buying import payments_of
-from ileen.web.pages import alerts, buy, refill
+from ileen.web.pages import alerts, buy, refill, refund
 from ileen.web.pages.desk import Pages
 from ileen.web.pages.gate import behind_gate
 from ileen.web.pages.needs import Needs
@@ -60,6 +60,7 @@ def show_billing(visit: Visit) -> Response:
         values={"other": "", "alerts_threshold": alerting["value"], **refill.values(visit)},
         alerts=alerting,
         refill=refill.section(visit),
+        refunds=refund.section(visit),
         **buy.choices(visit),
     )
 

@@ -22,6 +22,7 @@ from ileen.web.pages import (
     members,
     payer,
     refill,
+    refund,
     sign_in,
     sign_up,
     usage,
@@ -43,7 +44,15 @@ ROOMS: Final[tuple[Pages, ...]] = (
     account.pages,
 )
 """Every room of pages; a path belongs to one room only."""
-SELLING: Final[tuple[Pages, ...]] = (gate.pages, billing.pages, buy.pages, refill.pages, alerts.pages, payer.pages)
+SELLING: Final[tuple[Pages, ...]] = (
+    gate.pages,
+    billing.pages,
+    buy.pages,
+    refill.pages,
+    refund.pages,
+    alerts.pages,
+    payer.pages,
+)
 """Rooms that are there only where something can be bought."""
 
 

@@ -138,7 +138,7 @@ async def shop(paying: Paying, prices: Prices, gate_rule: GateRule) -> AsyncIter
         country_header="cf-ipcountry",
     )
     _, secret = paying.accounts.create_key(
-        paying.account.id, name="shop", scopes=["read", "spend", "purchase", "refill", "cards"]
+        paying.account.id, name="shop", scopes=["read", "spend", "purchase", "refill", "cards", "withdraw"]
     )
     token = sign_in(paying, people, Role.OWNER)
     key = {"Authorization": f"Bearer {secret}"}
