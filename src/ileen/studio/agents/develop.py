@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ileen.studio.agents.index import cut, nearest
-from ileen.studio.model import Agent, Field, InputInvalid, Mode
+from ileen.studio.model import Agent, CallRefused, Field, InputInvalid, Mode
 from ileen.studio.store import Chunk
 from ileen.studio.work import Work, user
 
@@ -79,26 +79,26 @@ async def task_queue_execution(work: Work) -> None:
     tasks = [line.strip(" -*\t") for line in work.given["tasks"].splitlines() if line.strip(" -*\t")][:TASKS_MAX]
     rows = [{"task": task, "state": "waiting", "answer": ""} for task in tasks]
     block, free = work.show("queue", rows), asyncio.Semaphore(_SIDE_BY_SIDE)
+    failures: list[CallRefused] = []
 
     async def do(number: int, task: str) -> None:
         async with free:
-            rows[number - 1] |= {"state": "running"}
+            if failures:
+                return
+            rows[number - 1]["state"] = "running"
             work.change(block, rows)
             system = "Do the task and give its result alone, in a few sentences."
-            answer = await work.split(number).say(system, user(task), shown=False)
-            rows[number - 1] |= {"state": "done", "answer": answer}
+            try:
+                rows[number - 1]["answer"] = await work.split(number).say(system, user(task), shown=False)
+            except CallRefused as error:
+                failures.append(error)
+            rows[number - 1]["state"] = "done" if rows[number - 1]["answer"] else "waiting"
             work.change(block, rows)
 
-    # Whichever fails first ends the others: a queue without credits pauses as a whole, and keeps what is done.
-    doing = [asyncio.ensure_future(do(number, task)) for number, task in enumerate(tasks, 1)]
-    try:
-        await asyncio.gather(*doing)
-    finally:
-        for each in doing:
-            each.cancel()
-        for row in rows:
-            row["state"] = "waiting" if row["state"] == "running" else row["state"]
-        work.change(block, rows)
+    # A queue that is refused pauses as a whole, but what is under way beside it is paid for and finishes first.
+    await asyncio.gather(*(do(number, task) for number, task in enumerate(tasks, 1)))
+    if failures:
+        raise failures[0]
 
 
 AGENTS: Final = (
