@@ -87,7 +87,7 @@ def test_an_agent_answers_and_tells_what_it_cost(
     page = ada.ended(ada.run(agent, **typed))
 
     assert shown in page.text
-    assert "Credits so far €0.0" in page.text and "Why this cost what it cost" in page.text
+    assert "Credits so far €0.0" in page.text and "/usage/calls/call_" in " ".join(page.links.values())
 
 
 @pytest.mark.parametrize(

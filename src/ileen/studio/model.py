@@ -42,13 +42,17 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class Agent(Struct, frozen=True, kw_only=True):
-    """An agent: where it belongs, what it asks for, and the function that is its work."""
+    """An agent: where it belongs, what it asks for, and the function that is its work.
+
+    One that does not answer (`has_model` is false) only embeds, so there is no model to choose.
+    """
 
     mode: Mode
     activity: str
     fields: tuple[Field, ...]
     work: Callable[["Work"], Awaitable[None]]
     is_chat: bool = False
+    has_model: bool = True
 
 
 class RunState(StrEnum):

@@ -110,6 +110,7 @@ AGENTS: Final = (
             Field(name="files", kind="files", length_max=500_000),
         ),
         work=codebase_indexing,
+        has_model=False,
     ),
     Agent(
         mode=Mode.DEVELOP,
