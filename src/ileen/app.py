@@ -383,6 +383,7 @@ async def _run(asgi: web.Front, listener: socket.socket, ready: Callable[[], Non
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
+        asgi.stop_streams()
         server.should_exit = True
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -66,6 +66,17 @@ def balance(visitor: Visitor) -> str:
     return visitor.page.locator(".balance").inner_text()
 
 
+def key_of(visitor: Visitor) -> dict[str, str]:
+    """Have the person make a key in another tab; return what an agent of theirs sends."""
+    tab = visitor.page.context.new_page()
+    tab.goto(f"{visitor.facts['url']}/account/keys/new")
+    tab.get_by_label("What is it for?").fill("agent")
+    tab.get_by_role("button", name="Create key").click()
+    secret = tab.locator(".secret").inner_text()
+    tab.close()
+    return {"Authorization": f"Bearer {secret}"}
+
+
 def test_a_person_signs_up_passes_the_gate_and_has_credits(visitor: Visitor) -> None:
     sign_up(visitor)
     visitor.see("gate-1-details")
@@ -87,6 +98,11 @@ def test_a_person_signs_up_passes_the_gate_and_has_credits(visitor: Visitor) -> 
 
     assert balance(visitor) == "€25.00"
     visitor.see("billing")
+    with visitor.page.expect_request("**/v1/events/stream"):
+        visitor.page.reload()
+    httpx2.post(f"{visitor.facts['url']}/v1/charges", json={"amount": "2.50"}, headers=key_of(visitor), timeout=30)
+    expect(visitor.page.locator(".balance")).to_have_text("€22.50", timeout=2000)
+    expect(visitor.page.get_by_text("Total used €2.50")).to_be_visible()
     receipt = visitor.mail("Receipt")
     assert "29.75" in receipt["text"] and "25.00" in receipt["text"]
 

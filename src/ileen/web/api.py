@@ -35,7 +35,7 @@ decimal strings of credits. Errors are problem documents (RFC 9457) with a stabl
 """
 
 
-def build_api(house: House) -> FastAPI:
+def build_api(house: House, watch: live.Watch) -> FastAPI:
     """Build the application that serves `/v1/*`, `/healthz` and `/openapi.json`."""
     app = FastAPI(
         title="Ileen",
@@ -49,7 +49,7 @@ def build_api(house: House) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.house = house
-    app.state.watch = live.Watch(house.ledger)
+    app.state.watch = watch
     app.include_router(writes.router)
     app.include_router(reading.router)
     app.include_router(live.router)

@@ -25,6 +25,7 @@ from ileen.store.engine import Database
 from ileen.web.api import build_api
 from ileen.web.cors import Cors
 from ileen.web.house import House
+from ileen.web.live import Watch
 from ileen.web.pages import site
 from ileen.web.problems import MEDIA_TYPE, encode, request_id
 from ileen.web.quotes import Quotes
@@ -82,13 +83,20 @@ class WebSettings(Protocol):
 class Front:
     """The ASGI application of one server process."""
 
-    def __init__(self, *, api: Asgi, pages: Asgi, gateway: Asgi, cors: Cors, ids: Ids, lodger: Asgi | None) -> None:
+    def __init__(
+        self, *, api: Asgi, pages: Asgi, gateway: Asgi, cors: Cors, ids: Ids, lodger: Asgi | None, watch: Watch
+    ) -> None:
         self._api = api
         self._cors = cors
         self._pages = pages
         self._gateway = gateway
         self._lodger = lodger
         self._ids = ids
+        self._watch = watch
+
+    def stop_streams(self) -> None:
+        """End the live streams, so that stopping does not wait for who reads them."""
+        self._watch.stop()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -178,8 +186,10 @@ def build(
         inbox_url=inbox_url,
         lodging=LODGER if lodger is not None else "",
     )
+    watch = Watch(ledger)
     return Front(
-        api=build_api(house),
+        api=build_api(house, watch),
+        watch=watch,
         pages=site.build(house),
         gateway=gateway,
         cors=Cors(people.hosts),

@@ -52,11 +52,16 @@ class Watch:
         self._latest: dict[WalletId, Wallet] = {}
         self._turn = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
+        self._is_over = False
 
     def check_room(self, wallet: WalletId) -> None:
         """Refuse one listener more than this process or this wallet may have. Raises: TooManyAttempts."""
         if self._listeners.total() >= _LISTENERS_MAX or self._listeners[wallet] >= _LISTENERS_OF_ONE_MAX:
             raise TooManyAttempts(retry_after_s=_RETRY_AFTER_S)
+
+    def stop(self) -> None:
+        """End all streams within a turn: a server that stops does not wait for readers. They come back."""
+        self._is_over = True
 
     async def follow(self, id_: WalletId, *, after: int | None) -> AsyncGenerator[Wallet | None]:
         """Yield at every turn: the wallet if its sequence number is not `after` or the last one given, else None."""
@@ -64,7 +69,7 @@ class Watch:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
-            while True:
+            while not self._is_over:
                 turn = self._turn
                 wallet = self._latest.get(id_)
                 is_news = wallet is not None and wallet.seq != after
