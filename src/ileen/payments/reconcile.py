@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from ileen import jobs
 from ileen.base.clock import SECOND, Clock, Instant
 from ileen.base.ids import Ids, PurchaseId, WalletId, wallet_of
 from ileen.jobs import Job
@@ -22,6 +23,8 @@ from ileen.ledger.model import Lot, Source
 from ileen.payments import records
 from ileen.payments.amounts import credits_of
 from ileen.payments.model import ENDED, Alarm, PurchaseState
+from ileen.payments.refunds.compare import differences as differences_back
+from ileen.payments.refunds.returns import RETURNED
 from ileen.payments.rules import Record, differences, is_covered
 from ileen.payments.stripe import Invoice, Stripe, invoices
 from ileen.store.engine import Database
@@ -60,6 +63,10 @@ class BreakKind(StrEnum):
     LOT_DIFFERS = "lot_differs"
     LOT_TWICE = "lot_twice"
     LOT_FOREIGN = "lot_foreign"
+    REFUND_MISSING = "refund_missing"
+    REFUND_DIFFERS = "refund_differs"
+    CREDIT_NOTE_DIFFERS = "credit_note_differs"
+    DISPUTE_DIFFERS = "dispute_differs"
 
 
 class Break(Struct, frozen=True, kw_only=True):
@@ -107,6 +114,9 @@ class Reconciler:
                 break
             start, after = end, page[-1].id
         yield from _with_lots(self._database, since, until)
+        for each in differences_back(self._database, self._stripe, since, until):
+            kind, detail = BreakKind(each.kind.value), each.detail
+            yield Break(kind=kind, purchase=each.purchase, invoice=each.invoice, lot=None, detail=detail)
 
     def daily(self, job: Job) -> None:
         """Compare the last days; alarm the operator if there are breaks, have the purchases concerned looked at."""
@@ -121,6 +131,10 @@ class Reconciler:
             if each.purchase is not None:
                 with self._database.write() as connection:
                     records.nudge(connection, PurchaseId(each.purchase), now=until)
+                    payload = {"purchase": each.purchase}
+                    jobs.enqueue(
+                        connection, ids=self._ids, kind=RETURNED, payload=payload, now=until, key=each.purchase
+                    )
         _log.info("payments.books.reconciled", breaks=count)
         if told:
             with self._database.write() as connection:

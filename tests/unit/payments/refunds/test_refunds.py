@@ -383,3 +383,19 @@ def test_a_hold_that_ends_after_everything_went_back_pays_what_is_owed(shop: Sho
     after = shop.ledger.wallet(wallet)
     assert (after.settled, after.debt) == (0, 0)
     check(shop, bought)
+
+
+def test_reconciliation_tells_what_went_back_unheard_and_heals_it(shop: Shop) -> None:
+    bought = shop.buy(shop.account())
+    refund_by_hand(shop, bought, 1190)
+    shop.sandbox.control(f"dashboard/invoices/{bought.invoice}/dispute")
+    since = bought.created_at
+
+    kinds_ = sorted(each.kind.value for each in shop.payments.reconcile(since, shop.clock.now()))
+    shop.clock.advance(60)
+    shop.payments.handlers()["payments.reconcile"](shop.job())
+    shop.work()
+
+    assert kinds_ == ["dispute_differs", "refund_missing"]
+    assert shop.payments.reconcile(since, shop.clock.now()) == []
+    assert shop.ledger.wallet(shop.wallet(bought.account)).frozen == 40 * CREDIT
