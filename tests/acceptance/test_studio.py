@@ -218,3 +218,18 @@ def test_an_estimate_is_made_of_the_accounts_own_runs(ada: StudioGuest, eve: Stu
 
     assert "A run has cost about €0.0" in ada.open("/studio/content/general_content").text
     assert "There is no run to go by yet." in eve.open("/studio/content/general_content").text
+
+
+def test_a_revoked_key_of_the_studio_is_replaced_when_somebody_enters(data: Path, eve: StudioGuest) -> None:
+    eve.open("/studio")
+    with api(data, eve) as http:
+        with closing(sqlite3.connect(data / "ileen.sqlite3")) as books:
+            (key,) = books.execute("SELECT id FROM api_key WHERE name = 'Studio' ORDER BY id DESC LIMIT 1").fetchone()
+        asked = eve.open(f"/account/keys/{key}/revoke")
+        (button,) = [text for form in asked.forms for text, _, _ in form.buttons if text != "Sign out"]
+        eve.browser.press(asked, button)
+
+        assert http.get("/v1/wallet").status_code == 401
+    again = eve.ended(eve.run("content/general_content", kind="article", topic="Boats"))
+
+    assert "You asked: “Boats”" in again.text
