@@ -50,6 +50,7 @@ purchase = Table(
     CheckConstraint("net > 0 AND vat >= 0 AND total = net + vat", name="adds_up"),
 )
 Index("ix_purchase_account", purchase.c.account_id, purchase.c.id)
+Index("ix_purchase_created", purchase.c.created_at)
 Index("uq_purchase_open", purchase.c.account_id, unique=True, sqlite_where=text(_OPEN), postgresql_where=text(_OPEN))
 Index(
     "ix_purchase_look",
