@@ -28,6 +28,11 @@ def fetch_until_killed(shop: Shop, account: AccountId, point: str) -> None:
     _until_killed(shop, account, point, does="fetch", now=shop.clock.now())
 
 
+def refund_until_killed(shop: Shop, account: AccountId, point: str, **task: Any) -> None:
+    """Have another process refund credits of a purchase and be killed at a named step."""
+    _until_killed(shop, account, point, does="refund", **task)
+
+
 def work_until_killed(shop: Shop, account: AccountId, point: str) -> None:
     """Have another process run the jobs that are due, for the payer of an account, and be killed at a named step."""
     _until_killed(shop, account, point, does="work")

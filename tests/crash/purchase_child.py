@@ -12,6 +12,7 @@ from ileen.ledger.model import Authorize, Capture
 from ileen.payments import Evidence, Payments, Policy
 from ileen.payments.missed import MISSED
 from ileen.payments.model import Payer
+from ileen.payments.refunds.model import Origin
 from ileen.payments.stripe import Stripe
 from ileen.store.engine import Database
 
@@ -63,6 +64,11 @@ match given["does"]:
     case "buy":
         evidence = Evidence(billing_country="DE")
         payments.buy(given["account"], 5000, quoted_total=given["total"], key="one", by=None, evidence=evidence)
+    case "refund":
+        total, purchase = given["total"], given["purchase"]
+        payments.refunds.request(
+            given["account"], purchase, given["cents"], total=total, key="one", by="mem", origin=Origin.APP
+        )
     case "spend":
         wallet, hold = wallet_of(given["account"]), HoldId(given["hold"])
         ledger.run(Authorize(wallet=wallet, key="a", hold=hold, amount=given["amount"], lifetime_us=900 * SECOND))
