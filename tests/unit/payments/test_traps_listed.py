@@ -14,6 +14,8 @@ TRAPS = {
     6: "cumulative refunds read as differences",
     7: "tax counted as credits",
     8: "a refund of tax taken as credits",
+    9: "a storm of automatic charges",
+    10: "authentication asked for at every run",
     11: "an invoice left open is collected later",
     12: "already paid taken for a failure",
     13: "pending items swept into an invoice",
@@ -25,6 +27,7 @@ TRAPS = {
     19: "an unverified or wrong VAT id",
     20: "an idempotency key reused after a decline",
     21: "euros and credits mixed up",
+    22: "a refill that sets the balance or outlives its rule",
     23: "partial refunds of the dashboard dropped",
     24: "a default card removed",
 }
