@@ -38,9 +38,28 @@ def work_until_killed(shop: Shop, account: AccountId, point: str) -> None:
     _until_killed(shop, account, point, does="work")
 
 
-def _until_killed(shop: Shop, account: AccountId, point: str, **task: Any) -> None:
+def storm(shop: Shop, account: AccountId, *, processes: int, calls: int, amount: int) -> None:
+    """Have several processes book many calls each, all at once, and run the jobs they lead to."""
+    task = json.dumps(_given(shop, account, does="storm", calls=calls, amount=amount))
+    children = [_start(task) for _ in range(processes)]
+    for child in children:
+        said, _ = child.communicate(timeout=120)
+        assert child.returncode == 0, said
+
+
+def _start(task: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(CHILD), task],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _given(shop: Shop, account: AccountId, **task: Any) -> dict[str, Any]:
     payer = shop.payers.payer(account, card=None)
-    given = {
+    return {
         "database": shop.database.engine.url.render_as_string(hide_password=False),
         "stripe_url": shop.sandbox.url,
         "stripe_key": shop.sandbox.secret_key,
@@ -49,12 +68,9 @@ def _until_killed(shop: Shop, account: AccountId, point: str, **task: Any) -> No
         "card": payer.card,
         **task,
     }
-    tests = str(Path(__file__).parent)
-    child = subprocess.run(
-        [sys.executable, str(CHILD), json.dumps(given)],
-        env={**os.environ, "ILEEN_CRASH_AT": point, "PYTHONPATH": tests},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert child.returncode == -9, f"the process was to be killed at {point}: {child.stdout}{child.stderr}"
+
+
+def _until_killed(shop: Shop, account: AccountId, point: str, **task: Any) -> None:
+    child = _start(json.dumps(_given(shop, account, **task)), ILEEN_CRASH_AT=point)
+    said, _ = child.communicate(timeout=120)
+    assert child.returncode == -9, f"the process was to be killed at {point}: {said}"

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from ileen.accounts import Accounts
 from ileen.base.clock import SECOND, ManualClock, SystemClock, to_datetime
@@ -60,6 +61,14 @@ payments = Payments(
     notify=lambda connection, **told: None,
     alarm=lambda connection, **told: None,
 )
+
+
+def spend(hold: HoldId, amount: int) -> None:
+    wallet = wallet_of(given["account"])
+    ledger.run(Authorize(wallet=wallet, key=f"a:{hold}", hold=hold, amount=amount, lifetime_us=900 * SECOND))
+    ledger.run(Capture(wallet=wallet, key=f"c:{hold}", hold=hold, amount=amount))
+
+
 match given["does"]:
     case "buy":
         evidence = Evidence(billing_country="DE")
@@ -70,9 +79,13 @@ match given["does"]:
             given["account"], purchase, given["cents"], total=total, key="one", by="mem", origin=Origin.APP
         )
     case "spend":
-        wallet, hold = wallet_of(given["account"]), HoldId(given["hold"])
-        ledger.run(Authorize(wallet=wallet, key="a", hold=hold, amount=given["amount"], lifetime_us=900 * SECOND))
-        ledger.run(Capture(wallet=wallet, key="c", hold=hold, amount=given["amount"]))
+        spend(HoldId(given["hold"]), given["amount"])
+    case "storm":  # many calls at once, with the jobs they leave being run meanwhile
+        room = Worker(database, payments.handlers(), clock=clock, ids=ids)
+        room.start(threads=1)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: spend(HoldId(ids.mint("hold")), given["amount"]), range(given["calls"])))
+        room.stop()
     case "fetch":
         payments.handlers()[MISSED](Job(**dict.fromkeys(Job.__struct_fields__) | {"payload": {}}))
     case _:
