@@ -26,7 +26,7 @@ check: env
 bench: env
 	@$(RUN)/python bench/run.py $(ARGS)
 
-# Thousands of simulated worlds of buyers, agents and faults: make simulate ARGS="--seeds 5000"
+# Thousands of simulated worlds of buyers, agents and faults: make simulate ARGS="--seeds 5000 --database postgresql"
 simulate: env
 	@PYTHONPATH=tests $(RUN)/python -m simulation $(ARGS)
 

@@ -224,8 +224,9 @@ def arm(world: World) -> None:
     kind, path = world.chance.choice(FAULTS), world.chance.choice(PATHS)
     count, skip = world.chance.choice([1, 1, 2, 5, 20]), world.chance.choice([0, 0, 1, 2, 4])
     world.control(
-        f"fault {kind} on {path} {count}x after {skip}", "faults", kind=kind, path=path, count=count, skip=skip
-    )
+        f"fault {kind} on {path} {count}x after {skip}", "faults", kind=kind, path=path, count=count, skip=skip,
+        should_retry=world.chance.choice([None, None, True, False]),
+    )  # fmt: skip
 
 
 def repair(world: World) -> None:

@@ -1,21 +1,20 @@
-"""The rig: one offline Stripe and one receiver of webhooks in this process, for as many worlds as follow each other.
+"""The rig: one offline Stripe in this very thread, for as many worlds as follow each other.
 
-The offline Stripe is served over HTTP from a thread, from memory, and is spoken to by the SDK as in production. It
-does nothing by itself: webhooks go out when it is told to go on, or before an answer, so that a seed replays exactly.
+The SDK speaks to it as in production, and it delivers webhooks as it always does; only the network between is left
+out, so that a call is a call and a seed replays exactly. It does nothing by itself: webhooks go out when it is told to
+go on, or before an answer.
 """
 
-import asyncio
-import logging
+import json
 import random
-import socket
-import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from types import SimpleNamespace
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 import stripe
-import uvicorn
+from requests.structures import CaseInsensitiveDict
 
 from ileen.base.clock import ManualClock
 from ileen.payments.stripe import Stripe
@@ -24,6 +23,9 @@ from ileen.sandbox.stripe import Server, State
 from ileen.sandbox.stripe.store import Tx
 
 API_VERSION = "2026-10-28.endive"
+RETRIES = 2
+"""What the SDK repeats by itself in production."""
+_URL = "http://127.0.0.1"
 T = TypeVar("T")
 Hear = Callable[[bytes, str], int]
 """Takes a webhook (raw body, signature) and returns the HTTP status of the answer."""
@@ -34,85 +36,116 @@ class Rig:
 
     def __init__(self) -> None:
         self._random = random.Random(0)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.hear: Hear = lambda raw, signature: 200
-        self._ready = threading.Event()
-        self._stripe = threading.Thread(target=self._serve_stripe, name="rig-stripe", daemon=True)
-        self._stripe.start()
-        self._receiver = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._hook = f"http://127.0.0.1:{self._receiver.server_address[1]}/hooks/stripe"
-        threading.Thread(target=self._receiver.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        assert self._ready.wait(30)
-        self._http = httpx2.Client(base_url=self.url, timeout=60, trust_env=False)
-        # No repetitions by the SDK: every fault is met by our own code, at once.
-        self.stripe = Stripe(self.secret_key, base_url=self.url, retries=0)
-        self.truth = stripe.StripeClient(
-            self.secret_key, stripe_version=API_VERSION, base_addresses={"api": self.url}, max_network_retries=0
-        )
+        self._state = State(None, ManualClock(), entropy=lambda count: self._random.randbytes(count))
+        self._state.base_url = _URL
+        self._app = Server(self._state, webhooks=_Post(self))
+        secret_key, wire = self._state.secret_key, _Wire(self)
+        # Without repetitions by the SDK every fault is met by our own code; with them, what outlasts them.
+        self.stripes = {
+            retries: Stripe(secret_key, base_url=_URL, retries=retries, transport=wire) for retries in (0, RETRIES)
+        }
+        self._headers = {"host": "127.0.0.1", "content-type": "application/json"}
 
     def begin(self, seed: int, *, start: int) -> str:
         """Empty the offline Stripe, set its clock to `start` (Unix seconds); return the webhook secret."""
         self.control("reset")
         self._random.seed(seed)
         self.control("clock", to=start)
-        endpoint: dict[str, Any] = {"url": self._hook, "enabled_events": list(EVENTS), "api_version": API_VERSION}
-        return str(self.truth.v1.webhook_endpoints.create(endpoint).secret)  # type: ignore[arg-type]
+        endpoint: Any = {"url": f"{_URL}/hooks/stripe", "enabled_events": list(EVENTS), "api_version": API_VERSION}
+        return str(self.stripes[0].client.v1.webhook_endpoints.create(endpoint).secret)
 
     def control(self, lever: str, /, *, method: str = "POST", **given: Any) -> dict[str, Any]:
         """Pull a lever of the offline Stripe; a refusal is returned as Stripe's error."""
-        answer = self._http.request(method, f"/_control/{lever}", json=given)
-        body: dict[str, Any] = answer.json()
-        assert answer.status_code < 500, body
-        return body
+        answer = self.ask(method, f"/_control/{lever}", self._headers, json.dumps(given).encode())
+        assert answer.status < 500, answer.body
+        return json.loads(answer.body)
 
     def look(self, read: Callable[[Tx], T]) -> T:
         """Look into the offline Stripe's own books: what was charged and invoiced there, whatever faults are armed."""
+        with self._state.transaction() as tx:
+            return read(tx)
 
-        async def looked() -> T:
-            with self._state.transaction() as tx:
-                return read(tx)
+    def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> "Answer":
+        """Send one request to the offline Stripe. Raises: Cut if it breaks the connection instead of answering."""
+        parts = urlsplit(url)
+        scope = {
+            "type": "http", "method": method, "path": parts.path, "query_string": parts.query.encode(),
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        }  # fmt: skip
+        answer = Answer()
 
-        return asyncio.run_coroutine_threadsafe(looked(), self._loop).result(30)
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body}
+
+        _driven(self._app(scope, receive, answer.send))
+        return answer
 
     def stop(self) -> None:
-        self._http.close()
-        asyncio.run_coroutine_threadsafe(self._app._deliverer.close(), self._loop).result(10)
-        self._receiver.shutdown()
-        self._receiver.server_close()
-        self._server.should_exit = True
-        self._stripe.join(timeout=10)
+        self._state.close()
 
-    def _serve_stripe(self) -> None:
-        logging.getLogger("uvicorn.error").addFilter(lambda record: "Exception in ASGI" not in record.getMessage())
-        self._state = state = State(None, ManualClock(), entropy=lambda count: self._random.randbytes(count))
-        state.base_url, self.secret_key = self.url, state.secret_key
-        self._app = Server(state)
-        # Without its life (lifespan) the server has no background: nothing happens that was not asked for.
-        config = uvicorn.Config(
-            self._app, loop="uvloop", http="httptools", lifespan="off", access_log=False, log_level="critical",
-            ws="none", timeout_keep_alive=600,
-        )  # fmt: skip
-        self._server = uvicorn.Server(config)
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            self._loop = runner.get_loop()
-            self._ready.set()
-            runner.run(self._server.serve(sockets=[self._listener]))
-        state.close()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        rig = self
+class Cut(Exception):
+    """The connection broke."""
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(rig.hear(raw, self.headers["Stripe-Signature"]))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+class Answer:
+    """One answer of the offline Stripe, taken as a server of its kind would."""
 
-            def log_message(self, *_: object) -> None:
-                pass
+    def __init__(self) -> None:
+        self.status, self.headers, self.body = 0, CaseInsensitiveDict[str](), b""
+        self.transport = SimpleNamespace(abort=self._abort)
 
-        return Handler
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers.update({name.decode(): value.decode() for name, value in message["headers"]})
+        else:
+            self.body += message["body"]
+
+    def _abort(self) -> NoReturn:
+        raise Cut
+
+
+class _Wire(stripe.HTTPClient):
+    """The SDK's transport: a call instead of a connection, and none of the seconds it sleeps before it repeats."""
+
+    name = "rig"
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__()
+        self._rig = rig
+
+    def request(self, method: str, url: str, headers: Any, post_data: Any = None, **_: Any) -> tuple[Any, int, Any]:
+        told = {**headers, "host": "127.0.0.1"}
+        try:
+            answer = self._rig.ask(method.upper(), url, told, (post_data or "").encode())
+        except Cut as cut:
+            raise stripe.APIConnectionError("The connection broke.", should_retry=True) from cut
+        return answer.body, answer.status, answer.headers
+
+    def close(self) -> None:
+        pass
+
+    def _sleep_time_seconds(self, num_retries: int) -> float:
+        return 0
+
+
+class _Post(httpx2.AsyncBaseTransport):
+    """The offline Stripe's way to us."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(self._rig.hear(await request.aread(), request.headers["stripe-signature"]))
+
+
+def _driven(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run what waits for nothing but itself to its end, in this thread, which may be in the midst of another such."""
+    try:
+        while True:
+            waits_for = coroutine.send(None)
+            assert waits_for is None, "the offline Stripe waits for somebody, who would have to act meanwhile"
+    except StopIteration as end:
+        return end.value

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from ileen.accounts import Accounts
 from ileen.base import crash
@@ -26,10 +26,13 @@ from ileen.payments.billing import Billing
 from ileen.payments.door import Payments
 from ileen.payments.model import ENDED, Policy
 from ileen.payments.tax import TaxPolicy
+from ileen.sandbox.stripe.delivery import next_due
+from ileen.sandbox.stripe.doubts import DOUBTS
+from ileen.sandbox.stripe.store import Tx
 from ileen.store import schema
 from ileen.store.engine import Database
 from simulation.model import Model
-from simulation.rig import Rig
+from simulation.rig import RETRIES, Rig
 
 START_S = 1_793_606_400  # 2026-11-02, a day after the API version's
 _CHUNK_S = 200  # less than the age at which a webhook's signature is refused, so that a jump in time forges none
@@ -67,20 +70,40 @@ class Nature:
     eager: int
 
 
+@dataclass(frozen=True)
+class Habits:
+    """What a world's Stripe is like where nobody can know, or where accounts differ, and how patient our SDK is."""
+
+    doubts: dict[str, str]
+    numbering: str
+    retries: int
+
+    @classmethod
+    def drawn(cls, seed: int) -> "Habits":
+        """Draw them apart from all else, so that a new doubt leaves the rest of every world as it was."""
+        chance = random.Random(f"habits of {seed}")
+        return cls(
+            doubts={doubt: chance.choice(variants) for doubt, variants in DOUBTS.items()},
+            numbering=chance.choice(["customer", "account"]),
+            retries=chance.choice([0, RETRIES]),
+        )
+
+
 class House:
     """One server process of Ileen: all it keeps in memory goes when it dies."""
 
     def __init__(self, world: "World") -> None:
         database, clock, ids = world.database, world.clock, world.ids
+        stripe = world.rig.stripes[world.habits.retries]
         self.ledger = Ledger(database, clock=clock, lanes=1)
         self.ledger.start()
         self.accounts = Accounts(database, self.ledger, clock=clock, ids=ids)
         self.billing = Billing(
-            database, self.ledger, self.accounts, stripe=world.rig.stripe, policy=TaxPolicy(), clock=clock, ids=ids,
+            database, self.ledger, self.accounts, stripe=stripe, policy=TaxPolicy(), clock=clock, ids=ids,
             public_url="https://credits.example.com",
         )  # fmt: skip
         self.payments = Payments(
-            database, self.ledger, self.accounts, stripe=world.rig.stripe, payers=self.billing, policy=Policy(),
+            database, self.ledger, self.accounts, stripe=stripe, payers=self.billing, policy=Policy(),
             clock=clock, ids=ids, notify=world.notify, alarm=world.alarm, webhook_secrets=[world.secret],
             hooks=self.billing.hooks(),
         )  # fmt: skip
@@ -102,7 +125,10 @@ class World:
         self.clock.advance(START_S - self.clock.now() // SECOND)
         self.ids = SeededIds(self.clock, seed)
         self.secret = rig.begin(seed, start=START_S)
-        self.log: list[str] = []
+        self.habits = Habits.drawn(seed)
+        rig.control("doubts", **self.habits.doubts)
+        rig.control("settings", numbering=self.habits.numbering)
+        self.log: list[str] = [str(self.habits)]
         self.buyers: list[Buyer] = []
         self.model = Model()
         self.mails: list[str] = []
@@ -118,7 +144,7 @@ class World:
             eager=self.chance.choice([0, 300, 1000]),
         )
         self._dead: list[House] = []
-        self._inside: set[int] = {threading.get_ident()}
+        self._driver = threading.get_ident()
         self._depth = 0
         self.hearing = 0
         self._broken: BaseException | None = None
@@ -170,7 +196,7 @@ class World:
     def pass_time(self, seconds: int) -> None:
         """Move our clock and Stripe's, and have what is due there delivered on the way."""
         while seconds > 0:
-            part = min(seconds, _CHUNK_S)
+            part = min(seconds, max(_CHUNK_S, self._quiet_s()))
             self.clock.advance(part)
             if not self.hearing:
                 self.rig.control("clock", to=self.clock.now() // SECOND)
@@ -200,14 +226,14 @@ class World:
         self.rig.control("webhooks", mode="normal")
         self.rig.control("webhooks/release")
         self.tell("everything is healed")
-        for round_ in range(_DRAIN_ROUNDS_MAX):
+        for _ in range(_DRAIN_ROUNDS_MAX):
             self.work()
             for buyer in self.buyers:
                 self._end_calls(buyer)
             left = self.left()
             if not left:
                 return
-            self.pass_time(30 if round_ < 100 else 200)
+            self.pass_time(self._until_due())
         raise Fault(f"does not come to rest: {left}")
 
     def work(self, *, rounds: int = 100) -> None:
@@ -233,6 +259,23 @@ class World:
         found += [f"job {each.kind} {each.error}" for each in jobs if each.kind != "jobs.purge"]
         return [self.named(each) for each in found] + ([f"{waiting} deliveries"] if waiting else [])
 
+    def _quiet_s(self) -> int:
+        """Seconds for which nothing happens at Stripe by itself."""
+        instants = self.rig.look(_due_at_stripe)
+        return min([max(0, each - self.clock.now() // SECOND) for each in instants if each], default=_CHUNK_S * 1000)
+
+    def _until_due(self) -> int:
+        """Seconds to the next thing that waits for the clock, here or at Stripe, and at most 60."""
+        job, now = schema.job, self.clock.now()
+        later = select(func.min(job.c.run_at)).where(job.c.state == "ready", job.c.run_at > now)
+        lease = select(func.min(job.c.leased_until)).where(job.c.state == "running")
+        with self.database.read() as connection:
+            ours = [connection.execute(each).scalar_one() for each in (later, lease)]
+        theirs = self.rig.look(_due_at_stripe)
+        instants = [each for each in ours if each] + [each * SECOND for each in theirs if each]
+        wait = min((each for each in instants if each > now), default=now) - now
+        return min(-(-wait // SECOND), 60) or 60
+
     def close(self) -> None:
         self.rig.hear = lambda raw, signature: 503
         for house in [*self.houses, *self._dead]:
@@ -251,7 +294,7 @@ class World:
 
     def _reached(self, name: str) -> None:
         """At a named point chance decides whether the flow is abandoned, stalls, or something else happens first."""
-        if self.calm or threading.get_ident() not in self._inside or self._depth >= 3:
+        if self.calm or threading.get_ident() != self._driver or self._depth >= 3:
             return
         roll = self.chance.randrange(1000)
         nature = self.nature
@@ -277,9 +320,7 @@ class World:
             self._depth -= 1
 
     def _hear(self, raw: bytes, signature: str) -> int:
-        """Take a webhook, in the thread of the receiver, while the driver waits for Stripe."""
-        me = threading.get_ident()
-        self._inside.add(me)
+        """Take a webhook, in the midst of whatever made Stripe deliver it."""
         self.hearing += 1
         try:
             if not self.calm and self.chance.randrange(1000) < self.nature.deaf:
@@ -290,7 +331,6 @@ class World:
             return 500
         finally:
             self.hearing -= 1
-            self._inside.discard(me)
 
     def _received(self, raw: bytes, signature: str) -> int:
         place = self.chance.randrange(len(self.houses))
@@ -326,6 +366,10 @@ class World:
 
 def instant(seconds: int) -> Instant:
     return Instant(seconds * SECOND)
+
+
+def _due_at_stripe(tx: Tx) -> list[int | None]:
+    return [next_due(tx), tx.connection.execute("SELECT min(at) FROM due").fetchone()[0]]
 
 
 def _brief(answer: Any) -> str:

@@ -58,25 +58,25 @@ class Schedule:
 
     def __init__(self, database: Database, entries: Sequence[Recurring], *, clock: Clock, ids: Ids) -> None:
         assert len({entry.kind for entry in entries}) == len(entries), "a kind recurs in one way"
-        self._database, self._entries, self._clock, self._ids = database, tuple(entries), clock, ids
+        # In one order everywhere, so that two processes that take several slots never wait for each other in a circle.
+        self._entries = tuple(sorted(entries, key=lambda entry: entry.kind))
+        self._database, self._clock, self._ids = database, clock, ids
         self._seen: dict[str, int] = {}
 
     def tick(self) -> int:
         """Enqueue what has become due and was not yet, here or elsewhere; return how many jobs that was."""
-        now, enqueued = self._clock.now(), 0
-        for entry in self._entries:
-            slot = entry.slot(now)
-            if self._seen.get(entry.kind) == slot:
-                continue
-            with self._database.write() as connection:
-                if _take(connection, entry.kind, slot):
-                    payload = {"due_at": to_text(entry.begins(slot))}
-                    queue.enqueue(
-                        connection, ids=self._ids, kind=entry.kind, payload=payload, now=now, key=RECURRING_KEY
-                    )
-                    enqueued += 1
-            self._seen[entry.kind] = slot
-        return enqueued
+        now = self._clock.now()
+        begun = [(entry, entry.slot(now)) for entry in self._entries]
+        new = [(entry, slot) for entry, slot in begun if self._seen.get(entry.kind) != slot]
+        if not new:
+            return 0
+        with self._database.write() as connection:
+            taken = [(entry, slot) for entry, slot in new if _take(connection, entry.kind, slot)]
+            for entry, slot in taken:
+                payload = {"due_at": to_text(entry.begins(slot))}
+                queue.enqueue(connection, ids=self._ids, kind=entry.kind, payload=payload, now=now, key=RECURRING_KEY)
+        self._seen |= {entry.kind: slot for entry, slot in new}
+        return len(taken)
 
 
 def reached(connection: Connection, name: str) -> int | None:

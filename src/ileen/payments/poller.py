@@ -27,8 +27,12 @@ class Poller:
     def sweep(self, _: Job) -> None:
         """Give every purchase that is due a job of its own, so that a slow one keeps no other waiting."""
         now = self._clock.now()
+        with self._database.read() as connection:  # mostly there is none, and nobody who writes should wait for that
+            due = records.due(connection, now=now)
+        if not due:
+            return
         with self._database.write() as connection:
-            for id_ in records.due(connection, now=now):
+            for id_ in due:
                 jobs.enqueue(connection, ids=self._ids, kind=DRIVE, payload={"purchase": id_}, now=now, key=id_)
 
     def drive(self, job: Job) -> None:

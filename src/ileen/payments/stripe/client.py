@@ -37,15 +37,16 @@ class Stripe:
         base_url: str | None = None,
         retries: int = _RETRIES,
         timeout_s: int = _TIMEOUT_S,
+        transport: stripe.HTTPClient | None = None,
     ) -> None:
-        """`base_url` is the sandbox's; None is Stripe itself. Makes no call."""
+        """`base_url` is the sandbox's; None is Stripe itself. `transport` replaces the network. Makes no call."""
         self.live = secret_key.startswith(("sk_live_", "rk_live_"))
         self.client = stripe.StripeClient(
             secret_key,
             stripe_version=API_VERSION,
             base_addresses={"api": base_url} if base_url else None,
             max_network_retries=retries,
-            http_client=stripe.RequestsClient(timeout=timeout_s),
+            http_client=transport or stripe.RequestsClient(timeout=timeout_s),
         )
 
 

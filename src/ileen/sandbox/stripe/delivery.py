@@ -36,8 +36,9 @@ class Letter:
 class Deliverer:
     """Sends what is due. One at a time for each instant, in rank order, so that modes mean what they say."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, state: State, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        """`transport` replaces the network."""
+        self._state, self._transport = state, transport
         self._client: httpx2.AsyncClient | None = None
         self._turn = asyncio.Lock()
 
@@ -70,7 +71,7 @@ class Deliverer:
 
     async def _send(self, letter: Letter) -> tuple[int, str]:
         if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
+            self._client = httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, transport=self._transport)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": letter.signature,

@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+import httpx2
+
 from ileen.sandbox.stripe import faults, idempotency
 from ileen.sandbox.stripe.api import Call, PageAnswer, PageCall
 from ileen.sandbox.stripe.control import Control
@@ -67,9 +69,10 @@ class Reply:
 class Server:
     """The ASGI application over one state file."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, webhooks: httpx2.AsyncBaseTransport | None = None) -> None:
+        """`webhooks` is where they go instead of the network."""
         self._state = state
-        self._deliverer = Deliverer(state)
+        self._deliverer = Deliverer(state, transport=webhooks)
         self._control = Control(state, self._deliverer)
         self._keys_in_use: set[str] = set()
         self._woken = asyncio.Event()
