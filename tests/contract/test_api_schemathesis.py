@@ -141,6 +141,12 @@ OPERATIONS = [
     "read_refunds",
     "read_refund",
     "read_credit_note",
+    "read_alerts",
+    "write_alerts",
+    "create_webhook",
+    "read_webhooks",
+    "delete_webhook",
+    "read_deliveries",
 ]
 TAKES_NOTHING = {
     "read_health",
@@ -150,6 +156,8 @@ TAKES_NOTHING = {
     "read_auto_refill",
     "resume_auto_refill",
     "read_refundable",
+    "read_alerts",
+    "read_webhooks",
 }
 """Operations that take nothing that could be wrong."""
 
