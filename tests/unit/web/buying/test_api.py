@@ -46,7 +46,9 @@ async def test_the_whole_way_from_nothing_to_credits(shop) -> None:
     assert (invoice["status"], invoice["total"], invoice["purchase"]) == ("paid", "29.75", bought.json()["id"])
     assert invoice["pdf_url"].startswith("http")
     pdf = await shop.http.get(f"/v1/invoices/{bought.json()['id']}/pdf")
-    assert (pdf.status_code, pdf.headers["location"]) == (307, invoice["pdf_url"])
+    assert pdf.status_code == 307
+    address, _, _ = invoice["pdf_url"].partition("?")  # what follows is the moment it was asked for
+    assert pdf.headers["location"].startswith(address)
 
 
 async def test_the_same_key_charges_once_and_answers_the_same(shop) -> None:
