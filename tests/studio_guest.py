@@ -79,7 +79,7 @@ class StudioGuest:
 
     def ended(self, page: Page, *, state: str = "Done") -> Page:
         """Wait until a run is in this state and its calls are charged."""
-        for _ in range(200):
+        for _ in range(600):
             seen = self.browser.open(page.url)
             if f"What it costs {state}" in seen.text and "Reserved" not in seen.text:
                 return seen
@@ -90,7 +90,7 @@ class StudioGuest:
 
     def working(self, page: Page) -> None:
         """Wait until calls of a run hold credits; the first run of a process takes seconds to get there."""
-        for _ in range(200):
+        for _ in range(600):
             if "Reserved" in self.browser.open(page.url).text:
                 return
             time.sleep(0.1)
@@ -98,7 +98,7 @@ class StudioGuest:
 
     def ended_after_pause(self, page: Page) -> Page:
         """Wait until a paused run has noticed that there are credits, and has ended."""
-        for _ in range(100):
+        for _ in range(600):
             if "What it costs Paused" not in self.browser.open(page.url).text:
                 return self.ended(page)
             time.sleep(0.1)
