@@ -8,8 +8,11 @@ from typing import Any
 import typer
 
 from ileen.base import errors
+from ileen.catalogue import LOCALES, sentences
 from ileen.cli import app
 from ileen.notices import KINDS
+from ileen.payments.disputes.model import DisputeState
+from ileen.payments.refunds.model import RefundState
 from ileen.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -74,3 +77,19 @@ def test_every_link_between_pages_leads_somewhere() -> None:
         if not (source.parent / target).exists()
     ]
     assert broken == []
+
+
+_WITHOUT_ACCOUNT = {
+    "host_key.created", "host_key.revoked", "identity.connected", "password.changed", "password.reset",
+    "person.changed", "sign_in.failed", "staff.created", "staff.revoked",
+}  # fmt: skip
+
+
+def test_every_audit_event_of_an_account_is_in_the_reference_and_has_a_sentence_for_its_owner() -> None:
+    section = page("people.md").partition("## Audit events")[2]
+    named = {action for row in rows(section) for action in re.findall(r"`([a-z_]+\.[a-z_]+)`", row[0])}
+
+    assert {f"refund.{state}" for state in RefundState} <= named
+    assert {f"dispute.{state}" for state in DisputeState} <= named
+    for locale in LOCALES:
+        assert {action for action in named if f"activity.{action}" not in sentences(locale)} == _WITHOUT_ACCOUNT

@@ -332,14 +332,20 @@ class Refills:
             if setting is None or setting.version != before.version:
                 return
             paused = book.put(connection, setting, at=now, paused=reason, paused_at=now, look_at=None)
-            self._note(connection, account, "refill.paused", by=audit.SYSTEM, reason=reason.value)
-            key = f"refill.paused:{account}:{paused.version}"
-            data = {"reason": reason.value}
-            self._tell_servers(connection, account=account, type_="refill.paused", data=data, key=key)
+            self._paused(connection, paused)
             if email:
                 values = {"refill_pause": reason.value, "link": "/billing#refill"}
                 key = f"refill_paused:{account}:{paused.version}"
                 self._owe(connection, paused, "refill_paused", values, to=email, key=key)
+
+    def _paused(self, connection: Connection, setting: Setting) -> None:
+        """Keep on record that the rule rests now, and tell the account's servers."""
+        account = setting.account_id
+        assert setting.paused is not None
+        reason = setting.paused.value
+        self._note(connection, account, "refill.paused", by=audit.SYSTEM, reason=reason)
+        key = f"refill.paused:{account}:{setting.version}"
+        self._tell_servers(connection, account=account, type_="refill.paused", data={"reason": reason}, key=key)
 
     # Disputes, in the caller's transaction -------------------------------------------------------------------------
 
@@ -347,8 +353,8 @@ class Refills:
         """Have the rule rest while a payment of the account is disputed. Locks: its setting, its wallet."""
         setting, now = book.lock(connection, account), self._clock.now()
         if setting is not None and setting.enabled and setting.paused is None:
-            book.put(connection, setting, at=now, paused=Pause.DISPUTED, paused_at=now, look_at=None)
-            self._note(connection, account, "refill.paused", by=audit.SYSTEM, reason=Pause.DISPUTED.value)
+            paused = book.put(connection, setting, at=now, paused=Pause.DISPUTED, paused_at=now, look_at=None)
+            self._paused(connection, paused)
 
     def resume_disputed(self, connection: Connection, account: AccountId) -> None:
         """End the rest that disputes brought; other pauses stay. Locks: the setting, the wallet."""

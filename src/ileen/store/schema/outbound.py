@@ -26,8 +26,6 @@ outbound_endpoint = Table(
     Column("url", Text, nullable=False),
     Column("events", Text, nullable=False),
     Column("secret", Text, nullable=False),
-    Column("former_secret", Text),
-    Column("former_until", BigInteger),
     Column("enabled", Boolean, nullable=False),
     whole("created_at"),
 )

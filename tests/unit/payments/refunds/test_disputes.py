@@ -181,6 +181,7 @@ def test_while_a_dispute_is_open_nothing_is_bought_spent_or_refilled(shop: Shop)
         shop.buy(bought.account, 1000, key="another")
     setting = shop.payments.refills.setting(bought.account)
     assert setting is not None and setting.paused is Pause.DISPUTED
+    assert [type_ for type_, _ in shop.events_told].count("refill.paused") == 1
     assert not locks.is_clear(bought.account)
 
     end(shop, id_, "won")

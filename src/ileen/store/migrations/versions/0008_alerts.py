@@ -31,8 +31,6 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("events", sa.Text(), nullable=False),
         sa.Column("secret", sa.Text(), nullable=False),
-        sa.Column("former_secret", sa.Text(), nullable=True),
-        sa.Column("former_until", sa.BigInteger(), nullable=True),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbound_endpoint")),
