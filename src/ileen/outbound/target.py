@@ -19,6 +19,7 @@ from ileen.base.errors import RequestInvalid
 
 TIMEOUT_S: Final = 10
 URL_CHARACTERS_MAX: Final = 500
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class TargetRefused(Exception):  # told in the delivery, never to the caller
@@ -79,12 +80,21 @@ def _looked_up(host: str, port: int, reach: Reach) -> str:
 
 
 def _is_allowed(address: str, reach: Reach) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    ip = mapped or ip
+    ip = _meant(ipaddress.ip_address(address.partition("%")[0]))
     if reach.private or (reach.loopback and ip.is_loopback):
         return True
     return ip.is_global and not ip.is_multicast
+
+
+def _meant(
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the IPv4 address that an IPv6 address leads to: mapped, by a NAT64 gateway (RFC 6052) or by 6to4."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
 
 
 def _is_loopback_name(host: str) -> bool:
