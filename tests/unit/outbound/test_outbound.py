@@ -200,10 +200,18 @@ def test_a_url_is_taken_by_its_text_only_if_it_may_be_called(url: str, reach: Re
 
 @pytest.mark.parametrize(
     "host",
-    (
-        "127.0.0.1 localhost 10.1.2.3 169.254.169.254 [::1] [::ffff:127.0.0.1] 0.0.0.0 [fd00::1] "
-        "[64:ff9b::a9fe:a9fe] [2002:7f00:1::]"
-    ).split(),
+    [
+        "127.0.0.1",
+        "localhost",
+        "10.1.2.3",
+        "169.254.169.254",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "[fd00::1]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[2002:7f00:1::]",
+    ],
 )
 def test_no_address_of_our_own_network_is_connected_to(host: str) -> None:
     with pytest.raises(TargetRefused):
