@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Insert, Row, and_, insert, select, update
+from sqlalchemy import Connection, Insert, Row, and_, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ileen.base.clock import Instant, to_instant
@@ -148,12 +148,13 @@ def created_page(
     return [_record(row) for row in connection.execute(query)]
 
 
-def paid_around(connection: Connection, day: date) -> list[Record]:
-    """Return the settled purchases that were paid on a day in any time zone of the world."""
+def paid_around(connection: Connection, day: date, *, email: str) -> list[Record]:
+    """Return the settled purchases of an address that were paid on a day in any time zone of the world."""
     start = to_instant(datetime.combine(day, time(), UTC) - timedelta(hours=14))
     end = to_instant(datetime.combine(day, time(), UTC) + timedelta(hours=24 + 12))
     span = and_(table.c.paid_at >= start, table.c.paid_at < end, table.c.state == PurchaseState.SETTLED.value)
-    return [_record(row) for row in connection.execute(select(table).where(span).order_by(table.c.id))]
+    theirs = func.lower(table.c.email) == email.lower()
+    return [_record(row) for row in connection.execute(select(table).where(span, theirs).order_by(table.c.id))]
 
 
 def stream(connection: Connection, *, since: Instant | None = None, until: Instant | None = None) -> Generator[Record]:

@@ -159,14 +159,14 @@ class Refunds:
         What is there is refunded by jobs, as far as it can be; the acknowledgement goes to the invoice's address.
         Raises: TooManyAttempts.
         """
-        now, address = self._clock.now(), email.strip().casefold()
+        now, address = self._clock.now(), email.strip().lower()
         with self._database.write() as connection:
             take(connection, _LETTERS, of=network, now=now)
             take(connection, _LETTERS_TO, of=address, now=now)
-            for record in records.paid_around(connection, day):
+            for record in records.paid_around(connection, day, email=address):
                 zone = self._accounts.get(record.account_id).time_zone
                 bought_on = to_datetime(record.paid_at or record.created_at).astimezone(ZoneInfo(zone)).date()
-                if record.email.casefold() == address and bought_on == day:
+                if bought_on == day:
                     payload = {"purchase": record.id, "at": str(now)}
                     jobs.enqueue(connection, ids=self._ids, kind=LETTER, payload=payload, now=now, key=record.id)
 

@@ -119,11 +119,15 @@ def net_of(record: Record, refunds: Iterable[Refund], total: int) -> int:
 
 
 def needed(origin: Origin, total: int, *, is_open: bool, policy: RefundPolicy) -> int:
-    """Return how many people must approve a refund; whoever begins it for the operator is one of them."""
+    """Return how many people must approve a refund; whoever begins it for the operator is one of them.
+
+    A letter always needs one: its writer has not signed in, and could be anybody who knows when somebody bought.
+    """
     if origin in {Origin.DASHBOARD, Origin.FRAUD_WARNING}:
         return 0
     many = policy.four_eyes_above is not None and total > policy.four_eyes_above
-    if origin in BY_PAYER and is_open and policy.automatic and not many:
+    known = origin in BY_PAYER and origin is not Origin.LETTER
+    if known and is_open and policy.automatic and not many:
         return 0
     return 2 if many else 1
 

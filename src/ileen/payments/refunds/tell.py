@@ -31,6 +31,8 @@ class Teller:
     def tell(self, connection: Connection, refund: Refund, *, by: str = audit.SYSTEM) -> None:
         """Tell of a refund's new state."""
         self.note(connection, refund, f"refund.{refund.state.value}", by=by)
+        if refund.state is RefundState.HELD:
+            self._ask(connection, refund)
         if refund.state in _AFTER_REQUEST and refund.origin in BY_PAYER:
             self._acknowledge(connection, refund)
         elif refund.state is RefundState.DONE:
@@ -102,6 +104,14 @@ class Teller:
             values={**common, **values},
             key=f"{kind}:{refund.id}",
         )
+
+    def _ask(self, connection: Connection, refund: Refund) -> None:
+        summary = f"Refund {refund.id} of EUR {write_cents(refund.total)} waits for approval"
+        detail = (
+            f"{summary} ({refund.origin.value}, account {refund.account_id}): "
+            f"ileen refunds approve {refund.id}, or deny it with a reason. Its credits are frozen meanwhile."
+        )
+        self.alarm(connection, summary=summary, detail=detail, key=f"refund_held:{refund.id}")
 
     def _alarm_of(self, connection: Connection, refund: Refund) -> None:
         summary = f"Refund {refund.id} of EUR {write_cents(refund.total)} failed: {refund.because}"

@@ -95,6 +95,12 @@ class Visit:
         return self.house.lodging or "/billing"
 
     @property
+    def can_withdraw(self) -> bool:
+        """Whether the withdrawal function without sign-in is offered."""
+        payments = self.house.payments
+        return payments is not None and payments.refunds.policy.withdrawal
+
+    @property
     def navigation(self) -> list[dict[str, Any]]:
         """What this visitor sees in the navigation."""
         here = self.request.url.path

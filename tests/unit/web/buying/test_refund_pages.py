@@ -93,9 +93,18 @@ async def test_a_withdrawal_without_sign_in_answers_the_same_whoever_asks(shop) 
     work(shop)
 
     assert stranger == other_day == right and "was received on" in right
-    assert settled(shop) == 0
     (refund,) = (await shop.http.get("/v1/refunds")).json()["data"]
-    assert (refund["origin"], refund["state"], refund["total"]) == ("letter", "done", "29.75")
+    assert (refund["origin"], refund["state"], refund["total"]) == ("letter", "held", "29.75")
+
+    shop.payments.refunds.approve(refund["id"], by="eve")
+    work(shop)
+
+    assert settled(shop) == 0
+    assert (await shop.http.get(f"/v1/refunds/{refund['id']}")).json()["state"] == "done"
+
+
+async def test_the_page_without_sign_in_is_linked_where_people_come_in(shop) -> None:
+    assert 'href="/withdraw"' in (await shop.http.get("/sign-in", headers={"Authorization": ""})).text
 
 
 async def test_withdrawals_without_sign_in_are_slowed(shop) -> None:
